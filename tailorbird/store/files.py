@@ -1,0 +1,148 @@
+"""Files that are whole or not there: write beside, flush to disk, rename. Also digests and the store's place."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from tailorbird.errors import BadOutput
+from tailorbird.types import JSON
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+HEADER_LIMIT_BYTES = 10_000_000  # a safetensors header beyond this is an attack, not a model (reliability: R4)
+
+
+def home() -> Path:
+    """The store's folder: $TAILORBIRD_HOME, or a folder in the user's cache."""
+    given = os.environ.get("TAILORBIRD_HOME")
+    if given:
+        return Path(given).expanduser().absolute()
+    from platformdirs import user_cache_path  # only needed here, and not free to import
+
+    return user_cache_path("tailorbird", appauthor=False)
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def canonical(value: JSON) -> bytes:
+    """The one way to write a JSON value: sorted keys, one space of indent, UTF-8, a newline at the end."""
+    return (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals into an error that names the place and a way out."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+        reason = "the disk is full or a file-size limit was reached" if full else (error.strerror or str(error))
+        hint = "free some space, or name a folder on another disk" if full else "name a folder that you may write to"
+        raise BadOutput(f"cannot write {str(path)!r}: {reason}", hint) from error
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file whole: beside, flushed, renamed. Parents are made. Raises BadOutput."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = beside(path)
+        try:
+            with part.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+            flush_folder(path.parent)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def tensors(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Arrays as the bytes of a safetensors file."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+
+
+def beside(path: Path) -> Path:
+    """A new name in the same folder that readers pass over: hidden, and ending in .part."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+
+
+@contextmanager
+def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
+    """An empty folder to fill; at the end it becomes `target` by rename, or leaves no trace if anything was raised.
+
+    Someone else may finish the same target first: without `replace` theirs stays and ours is dropped."""
+    part = beside(target)
+    with writing(target):
+        part.mkdir(parents=True)
+    try:
+        with writing(target):
+            yield part
+            for folder in [part, *(path for path in part.rglob("*") if path.is_dir())]:
+                flush_folder(folder)
+            _become(part, target, replace)
+            flush_folder(target.parent)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _become(part: Path, target: Path, replace: bool) -> None:
+    old = beside(target)
+    if replace and target.exists():
+        target.rename(old)
+    try:
+        part.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        elif target.is_dir() and not replace:
+            return
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def flush_folder(folder: Path) -> None:
+    """Make renames in this folder survive a power cut."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def inside(root: Path, name: str) -> Path | None:
+    """The path of the file `name` below root, or None if it would lie outside or pass through a link."""
+    pure = PurePosixPath(name)
+    strange = "\\" in name or "\0" in name or ":" in name or pure.is_absolute() or str(pure) != name
+    if strange or ".." in pure.parts or not name:
+        return None
+    path = root
+    for step in pure.parts:
+        path = path / step
+        if path.is_symlink():
+            return None
+    return path
+
+
+def files_below(root: Path) -> list[str]:
+    """Names of all files and links below root with forward slashes, sorted; unfinished *.part files are passed over."""
+    found = (path for path in root.rglob("*") if path.is_symlink() or not path.is_dir())
+    relative = (path.relative_to(root) for path in found)
+    return sorted(path.as_posix() for path in relative if not any(step.endswith(".part") for step in path.parts))

