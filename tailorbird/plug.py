@@ -148,7 +148,8 @@ def _fields(plug: type[Plug], name: str, rest: str) -> dict[str, str]:
         if key is None:
             raise BadSpelling(f"{plug.kind} {name!r} takes no bare value, and got {piece!r}", _usage(plug, name))
         if key in values:
-            raise BadSpelling(f"{plug.kind} {name!r} got {key!r} twice: {values[key]!r} and {value!r}", _usage(plug, name))
+            problem = f"{plug.kind} {name!r} got {key!r} twice: {values[key]!r} and {value!r}"
+            raise BadSpelling(problem, _usage(plug, name))
         values[key] = value
     return values
 

@@ -34,7 +34,8 @@ class _Silent:
         pass
 
 
-_listener: ContextVar[Listener] = ContextVar("listener", default=_Silent())
+_SILENT = _Silent()  # it has no state, so sharing it is safe
+_listener: ContextVar[Listener] = ContextVar("listener", default=_SILENT)
 
 
 @contextmanager
