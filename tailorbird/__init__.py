@@ -39,7 +39,7 @@ _HOMES = {
     "verify": "verbs.verify",
 }
 
-__all__ = ["TailorbirdError", "__version__", *_HOMES]  # noqa: PLE0604 (the verbs are strings too)
+__all__ = ["TailorbirdError", "__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:  # Any: the value is whatever that module calls by this name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class TailorbirdError(Exception):
     """A mistake that the user can put right. The command line ends with exit code 2 and shows both lines."""
@@ -48,3 +50,17 @@ class MissingExtra(TailorbirdError):
 
 class BadItem(Exception):
     """One item that cannot be read. The rows around it go on; the message says why in a few words."""
+
+    kind: ClassVar[str] = "unreadable"  # the kind of the finding that counts it
+
+
+class EmptyItem(BadItem):
+    """One item with nothing in it."""
+
+    kind = "empty"
+
+
+class TooLargeItem(BadItem):
+    """One item beyond a limit, refused before it was decoded."""
+
+    kind = "too_large"

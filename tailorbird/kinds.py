@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from tailorbird.errors import BadItem
 from tailorbird.plug import Plug
-from tailorbird.types import JSON, BodyFolder, Facts, Metrics, Prediction, Ready, Value
+from tailorbird.types import JSON, BodyFolder, Device, Facts, Metrics, Prediction, Ready, Value
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-Device = Literal["auto", "cpu", "cuda"]
 
 
 # ---- how an item is read ------------------------------------------------------------------------------------------
@@ -29,7 +27,9 @@ Device = Literal["auto", "cpu", "cuda"]
 class Reader(Protocol):
     """A modality joined to a body's files: it makes values ready for that body."""
 
-    budget: int  # the cost of a good batch: tokens for texts, pictures for pictures
+    @property
+    def budget(self) -> int:
+        """The cost of a good batch: tokens for texts, pictures for pictures."""
 
     def load(self, values: Sequence[Value]) -> list[Ready | BadItem]:
         """Each value ready for the body, or the reason why not, in the same order. Safe to call from threads."""
@@ -96,6 +96,7 @@ class Encoder(Protocol):
     """A body that is loaded and gives features."""
 
     depths: tuple[tuple[str, int], ...]  # names and widths, in the order of the columns; one is called "last"
+    lanes: int  # how many calls of encode may run at once, from threads; more than one where each call keeps to one core
 
     def encode(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Features of a batch, all depths side by side: (b, sum of widths)."""
@@ -113,6 +114,11 @@ class Runtime(Plug, ABC):
     @abstractmethod
     def version(cls) -> str:
         """The version of the library, for the key of features."""
+
+    @classmethod
+    def reaches(cls, device: str) -> bool:
+        """Whether this device is here and can be used."""
+        return device == "cpu"
 
     @abstractmethod
     def open(self, body: BodyFolder, graph: Path | None, threads: int, device: Device) -> Encoder:

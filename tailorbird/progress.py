@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
+from tailorbird.types import Finding
+
 Advance = Callable[[int], None]
 
 
@@ -62,3 +64,9 @@ def stage(name: str, total: int) -> Iterator[Advance]:
 def tell(message: str) -> None:
     """One line for the user's eyes."""
     _listener.get().tell(message)
+
+
+def tell_finding(finding: Finding) -> None:
+    """A finding as one line, with the names of its first rows."""
+    shown = f" ({', '.join(finding.examples[:3])})" if finding.examples else ""
+    tell(f"{finding.kind}: {finding.rows:,} rows, {finding.action}{shown}")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Value: TypeAlias = "str | Path | NDArray[np.uint8]"
 # A value made ready for the body: token numbers (t,) int64, or a picture (h, w, 3) uint8.
 Ready: TypeAlias = "NDArray[Any]"
+Device = Literal["auto", "cpu", "cuda"]
 Part = Literal["train", "validation", "test"]
 JSON: TypeAlias = Any  # what json.loads gives: the standard library has no better name for it
 
@@ -127,3 +128,48 @@ class Prediction:
     score: float | None = None
     scores: Mapping[str, float] | None = None
     error: str | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What fit did and measured. test: figures on the test rows, or pooled out-of-fold when rows are few."""
+
+    model: str
+    task: str
+    body: str
+    method: str
+    modality: str
+    labels: tuple[str, ...]
+    rows: Mapping[str, int]  # train, validation, test
+    test: Metrics
+    baselines: Mapping[str, Metrics]
+    verdict: Verdict
+    confusion: tuple[tuple[int, ...], ...]  # true label by row, given label by column, in the order of labels
+    per_class: tuple[Mapping[str, JSON], ...]  # label, precision, recall, f1, support
+    seconds: Mapping[str, float]  # read, features, fit, evaluate, total
+    findings: tuple[Finding, ...]
+    runtime: str
+    notes: Mapping[str, JSON] = field(default_factory=dict)  # out_of_fold, runtime choice, how the head was found
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model does on labelled rows that it has not learned from."""
+
+    model: str
+    rows: int
+    metrics: Metrics
+    baselines: Mapping[str, Metrics]
+    verdict: Verdict
+    confusion: tuple[tuple[int, ...], ...]
+    per_class: tuple[Mapping[str, JSON], ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Whether a model folder is as it was sealed and still answers as it did."""
+
+    ok: bool
+    problems: tuple[str, ...]
+    replayed: int = 0  # golden examples that were answered again

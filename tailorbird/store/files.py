@@ -8,8 +8,9 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HEADER_LIMIT_BYTES = 10_000_000  # a safetensors header beyond this is an attack, not a model (reliability: R4)
+_ABANDONED_AFTER_S = 24 * 3600  # no pull or fit takes a day
 
 
 def home() -> Path:
@@ -104,18 +106,34 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 def _become(part: Path, target: Path, replace: bool) -> None:
+    """Rename `part` to `target`. Others may do the same at this moment; whichever comes last, it is whole."""
     old = beside(target)
-    if replace and target.exists():
-        target.rename(old)
-    try:
-        part.rename(target)
-    except OSError:
-        if old.exists():
-            old.rename(target)
-        elif target.is_dir() and not replace:
-            return
-        raise
+    while True:
+        if replace and target.is_dir():
+            with suppress(FileNotFoundError):  # another one moved it away first
+                target.rename(old)
+        try:
+            part.rename(target)
+            break
+        except OSError as error:
+            taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST) and target.is_dir()
+            if taken and not replace:
+                return
+            if taken:  # another one came first: theirs is replaced in the next round
+                shutil.rmtree(old, ignore_errors=True)
+                continue
+            if old.exists():
+                old.rename(target)
+            raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what runs that were killed left unfinished in `folder`, once it is so old that nobody works on it."""
+    for path in folder.glob(".*.part"):
+        with suppress(OSError):  # it may be finished or removed by its owner at this moment
+            if path.lstat().st_mtime < time.time() - _ABANDONED_AFTER_S:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def flush_folder(folder: Path) -> None:
@@ -146,3 +164,11 @@ def files_below(root: Path) -> list[str]:
     found = (path for path in root.rglob("*") if path.is_symlink() or not path.is_dir())
     relative = (path.relative_to(root) for path in found)
     return sorted(path.as_posix() for path in relative if not any(step.endswith(".part") for step in path.parts))
+
+
+def check_writable(path: Path) -> None:
+    """Raise BadOutput now if a file or folder cannot be made at `path` later."""
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        reason = "cannot be written to" if above.is_dir() else "is a file"
+        raise BadOutput(f"cannot write {str(path)!r}: {str(above)!r} {reason}", "name a folder that you may write to")

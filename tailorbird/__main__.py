@@ -1,0 +1,5 @@
+"""`python -m tailorbird` is the command line."""
+
+from tailorbird.faces.cli import main
+
+main()

@@ -1,0 +1,91 @@
+"""What a body is in torch, and how one is built from its files."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+import tailorbird.bodies
+from tailorbird.errors import BadBody
+from tailorbird.plug import needs
+from tailorbird.types import BodyFolder
+
+TEXT_AXES = {"input_ids": ("batch", "tokens"), "attention_mask": ("batch", "tokens")}
+PICTURE_AXES = {"pixels": ("batch",)}
+_NOT_BODIES = ("base", "export")
+_LIBRARIES = {"transformers": "transformers"}  # what an architecture needs beside torch
+
+
+class Body(nn.Module):
+    """A pretrained network that gives pooled features: `forward(**arrays)` -> (b, sum of widths) float32.
+
+    The arrays are those of a modality's `stack`: input_ids and attention_mask (b, t) int64, or pixels (b, h, w, 3)
+    uint8. A later body may offer more than pooled features (tokens, grid, frames, logits); tasks ask by that name.
+    """
+
+    depths: tuple[tuple[str, int], ...]  # names and widths, in the order of the columns; the final one is "last"
+    axes: Mapping[str, tuple[str, ...]]  # the arrays of forward, in order, with the leading axes whose length varies
+
+
+class Pixels(nn.Module):
+    """Pictures as bytes, cast and normalised: (b, h, w, 3) uint8 -> (b, 3, h, w) float32."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:  # Any: settings are JSON
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(settings["pixel_mean"], dtype=torch.float32), persistent=False)
+        deviation = torch.tensor(settings["pixel_std"], dtype=torch.float32)
+        self.register_buffer("scale", 1 / deviation, persistent=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """On the scale 0 to 255: (pixels - mean) / deviation."""
+        return ((pixels.float() - self.mean) * self.scale).permute(0, 3, 1, 2)
+
+
+def build(body: BodyFolder) -> Body:
+    """The body as a torch module in inference mode. Raises BadBody if its files do not make one."""
+    known = [m.name for m in pkgutil.iter_modules(tailorbird.bodies.__path__) if m.name not in _NOT_BODIES]
+    if body.architecture not in known:
+        hint = f"architectures: {', '.join(known)}; a newer tailorbird may know it: pip install -U tailorbird"
+        raise BadBody(f"{body.spelling} has the architecture {body.architecture!r}, which is unknown here", hint)
+    if body.architecture in _LIBRARIES:
+        needs(body.spelling, _LIBRARIES[body.architecture])
+    module = importlib.import_module(f"tailorbird.bodies.{body.architecture}")
+    built: Body = module.build(body)
+    assert built.depths[-1][0] == "last", "the engine relies on a depth called last"
+    return built.eval().requires_grad_(False)
+
+
+def tensors(body: BodyFolder) -> dict[str, Tensor]:
+    """The weights of a body, by name. Raises BadBody."""
+    path = body.folder / "model.safetensors"
+    try:
+        return load_file(path)
+    except Exception as error:  # the library raises OSError, ValueError and a type of its own
+        raise BadBody(f"{path} cannot be read as weights: {error}", again(body)) from error
+
+
+def again(body: BodyFolder) -> str:
+    """The hint for a body whose files do not fit together."""
+    return f"bring it again: tailorbird pull {body.spelling}"
+
+
+def absent(body: BodyFolder, names: list[str]) -> BadBody:
+    """The error for weights that the architecture needs and the file has not."""
+    listed = ", ".join(repr(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")
+    problem = f"{body.spelling} lacks {len(names)} weights that {body.architecture} needs: {listed}"
+    return BadBody(problem, again(body))
+
+
+def mean_of_tokens(tokens: Tensor, mask: Tensor) -> Tensor:
+    """Mean of the real tokens. tokens: (b, t, d) float32; mask: (b, t), 1 is real -> (b, d)."""
+    weights = mask[..., None].to(tokens.dtype)  # (b, t, 1)
+    return (tokens * weights).sum(1) / weights.sum(1).clamp(min=1)  # a row of padding stays zero

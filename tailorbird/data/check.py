@@ -1,0 +1,197 @@
+"""What can be learned from: every row is looked at once, and what is left out is counted and told."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+
+from tailorbird.data.labels import missing
+from tailorbird.errors import BadData, BadItem
+from tailorbird.progress import stage
+from tailorbird.types import Dataset, Facts, Finding, Value
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tailorbird.kinds import Modality
+
+LIMIT_SHARE = 0.2  # of rows that may be left out: beyond it something else is wrong
+_THREADS = 2  # decoding leaves the interpreter free
+_CHUNK_ROWS = 64
+_EXAMPLES = 5
+_TWIN = 32  # bytes
+
+T = TypeVar("T")
+
+
+class Memory(Protocol):
+    """Where facts are kept by content, so that a picture is decoded once only.
+
+    A row of it is float32: the 32 bytes of the twin, a number each (no bit pattern that a cache could take for a
+    broken number), then the sketch. The namespace is the caller's: it must name the modality."""
+
+    def get(self, keys: NDArray[np.uint8], /) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+        """Which of the keys (n, 32) are known: (n,); and the rows of those, in their order: (m, k)."""
+
+    def put(self, keys: NDArray[np.uint8], rows: NDArray[Any], /) -> None:
+        """Keep these rows. (n, 32), (n, k)."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Rows that can be learned from, and what is known of each without a body."""
+
+    dataset: Dataset  # without the rows that were left out, with findings that say so
+    digests: NDArray[np.uint8]  # (n, 32) the content as it was given
+    twins: NDArray[np.uint8]  # (n, 32) equal for rows that mean the same
+    sketches: NDArray[np.float32] | None  # (n, k)
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """The input of each row."""
+        return self.dataset.rows.inputs[self.dataset.input]
+
+
+def check(dataset: Dataset, modality: Modality, *, memory: Memory | None = None) -> Checked:
+    """Leave out what cannot be learned from. Raises BadData if that is more than a fifth of the rows."""
+    values = dataset.rows.inputs[dataset.input]
+    with stage("checking", 2 * len(values)) as advance:
+        digests = _each(modality.digest, values, advance)
+        looked = _facts(modality, values, digests, memory, advance)
+    bad = _bad(dataset, looked)
+    _refuse(dataset, bad)
+    kept = [i for i in range(len(values)) if i not in bad]
+    facts = [fact for fact in (looked[i] for i in kept) if isinstance(fact, Facts)]
+    twins = _bytes([fact.twin for fact in facts])
+    clean = dataset.with_rows(dataset.rows.take(kept), *_left_out(dataset, bad))
+    sketches = [fact.sketch for fact in facts if fact.sketch is not None]
+    return Checked(
+        clean.with_rows(clean.rows, *_alike(clean, facts)),
+        _bytes([digest for digest in (digests[i] for i in kept) if isinstance(digest, bytes)]),
+        twins,
+        np.stack(sketches) if sketches else None,
+    )
+
+
+def _each(look: Callable[[Value], T], values: Sequence[Value], advance: Callable[[int], None]) -> list[T | BadItem]:
+    """What is seen in each value, in order, by a few threads."""
+
+    def some(start: int) -> list[T | BadItem]:
+        return [_one(look, value) for value in values[start : start + _CHUNK_ROWS]]
+
+    seen: list[T | BadItem] = []
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for part in pool.map(some, range(0, len(values), _CHUNK_ROWS)):
+            seen += part
+            advance(len(part))
+    return seen
+
+
+def _one(look: Callable[[Value], T], value: Value) -> T | BadItem:
+    try:
+        return look(value)
+    except BadItem as error:
+        return error
+
+
+def _facts(
+    modality: Modality,
+    values: Sequence[Value],
+    digests: Sequence[bytes | BadItem],
+    memory: Memory | None,
+    advance: Callable[[int], None],
+) -> list[Facts | BadItem]:
+    """The facts of each value: remembered, or found and then remembered."""
+    facts: dict[int, Facts | BadItem] = {i: one for i, one in enumerate(digests) if isinstance(one, BadItem)}
+    if memory is not None:
+        facts |= _recall(digests, memory)
+    advance(len(facts))
+    unknown = [i for i in range(len(values)) if i not in facts]
+    found = dict(zip(unknown, _each(modality.facts, [values[i] for i in unknown], advance), strict=True))
+    if memory is not None:
+        _remember(digests, found, memory)
+    facts |= found
+    return [facts[i] for i in range(len(values))]
+
+
+def _recall(digests: Sequence[bytes | BadItem], memory: Memory) -> dict[int, Facts | BadItem]:
+    places = [i for i, digest in enumerate(digests) if isinstance(digest, bytes)]
+    known, rows = memory.get(_bytes([digest for digest in digests if isinstance(digest, bytes)]))
+    places = [i for i, there in zip(places, known, strict=True) if there]
+    return {
+        i: Facts(row[:_TWIN].astype(np.uint8).tobytes(), row[_TWIN:].astype(np.float32) if len(row) > _TWIN else None)
+        for i, row in zip(places, rows, strict=True)
+    }
+
+
+def _remember(digests: Sequence[bytes | BadItem], found: dict[int, Facts | BadItem], memory: Memory) -> None:
+    good = {digests[i]: fact for i, fact in found.items() if isinstance(fact, Facts)}  # once for equal contents
+    if good:
+        rows = np.stack([_row(fact) for fact in good.values()])
+        memory.put(_bytes([digest for digest in good if isinstance(digest, bytes)]), rows)
+
+
+def _row(fact: Facts) -> NDArray[np.float32]:
+    twin = np.frombuffer(fact.twin, np.uint8).astype(np.float32)
+    return twin if fact.sketch is None else np.concatenate([twin, fact.sketch])
+
+
+def _bytes(digests: Sequence[bytes]) -> NDArray[np.uint8]:
+    """Digests as an array: (n, 32)."""
+    return np.frombuffer(b"".join(digests), np.uint8).reshape(len(digests), _TWIN)
+
+
+def _bad(dataset: Dataset, looked: Sequence[Facts | BadItem]) -> dict[int, tuple[str, str]]:
+    """Kind and reason of each row that cannot be learned from."""
+    targets = dataset.rows.targets or ("",) * len(looked)
+    bad = {i: (one.kind, str(one)) for i, one in enumerate(looked) if isinstance(one, BadItem)}
+    if dataset.rows.targets is not None:
+        bad |= {i: ("missing_target", "it has no target") for i, one in enumerate(targets) if missing(one)}
+    return bad
+
+
+def _refuse(dataset: Dataset, bad: dict[int, tuple[str, str]]) -> None:
+    n_rows = len(dataset.rows)
+    if len(bad) <= LIMIT_SHARE * n_rows:
+        return
+    counts = Counter(kind for kind, _ in bad.values())
+    shown = ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common())
+    i, (_, reason) = next(iter(bad.items()))
+    first = dataset.rows.ids[i]
+    raise BadData(
+        f"{len(bad):,} of {n_rows:,} rows of {dataset.origin!r} cannot be used ({shown}), and the limit is "
+        f"{LIMIT_SHARE:.0%}; the first is {first!r}: {reason}",
+        f"mend or remove them, beginning with {first}; or name other columns: --input NAME --target NAME",
+    )
+
+
+def _left_out(dataset: Dataset, bad: dict[int, tuple[str, str]]) -> list[Finding]:
+    rows: dict[str, list[int]] = defaultdict(list)
+    for i, (kind, _) in sorted(bad.items()):
+        rows[kind].append(i)
+    return [_finding(dataset, kind, places, "left out") for kind, places in sorted(rows.items())]
+
+
+def _alike(dataset: Dataset, facts: Sequence[Facts]) -> list[Finding]:
+    """Rows that repeat an earlier one, and rows that mean the same and have different targets."""
+    groups: dict[bytes, list[int]] = defaultdict(list)
+    for i, fact in enumerate(facts):
+        groups[fact.twin].append(i)
+    several = [places for places in groups.values() if len(places) > 1]
+    repeated = [i for places in several for i in places[1:]]
+    targets = dataset.rows.targets or (None,) * len(facts)
+    torn = [i for places in several if len({targets[i] for i in places}) > 1 for i in places]
+    found = [
+        _finding(dataset, "duplicate", repeated, "repeat an earlier row; kept on one side of the split"),
+        _finding(dataset, "conflict", torn, "mean the same and have different labels; kept"),
+    ]
+    return [finding for finding in found if finding.rows]
+
+
+def _finding(dataset: Dataset, kind: str, places: list[int], action: str) -> Finding:
+    return Finding(kind, len(places), action, tuple(dataset.rows.ids[i] for i in sorted(places)[:_EXAMPLES]))

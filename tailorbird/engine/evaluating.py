@@ -1,0 +1,70 @@
+"""evaluate: what a model does on labelled rows, beside the baselines that it was sealed with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailorbird.data.check import Checked, check
+from tailorbird.data.read import read
+from tailorbird.data.split import clusters
+from tailorbird.engine.features import columns
+from tailorbird.engine.judge import judge
+from tailorbird.engine.learn import answer
+from tailorbird.engine.material import beginnings, facts_memory
+from tailorbird.engine.predictor import Predictor, load
+from tailorbird.errors import BadData
+from tailorbird.kinds import Evidence
+from tailorbird.progress import tell, tell_finding
+from tailorbird.types import Dataset, Device, Evaluation, Finding
+
+
+def evaluate(
+    model: str | Path | Predictor,
+    data: str | Path,
+    *,
+    target: str | None,
+    input: str | None,
+    group: str | None,
+    seed: int,
+    threads: int,
+    device: Device,
+) -> Evaluation:
+    """Measure a model on labelled rows, beside its baselines."""
+    p = model if isinstance(model, Predictor) else load(model, threads=threads, device=device)
+    checked = check(_read(p, data, target, input, group), p.modality, memory=facts_memory(p.modality))
+    rows = checked.dataset.rows
+    assert rows.targets is not None, "check leaves no row without a target"
+    y = p.task.encode([str(one) for one in rows.targets], p.labels)
+    features, errors = p.features(checked.values)
+    if errors:
+        place, error = next(iter(errors.items()))
+        raise BadData(f"{rows.ids[place]!r} changed while it was being read: {error}", "run again")
+    findings = (*checked.dataset.findings, *_seen(p, checked))
+    for finding in findings:
+        tell_finding(finding)
+    by_depth = {name: columns(p.encoder.depths, (name,), features) for name, _ in p.encoder.depths}
+    scores, theirs = answer(p.head, p.baselines, by_depth, Evidence(checked.values, checked.sketches, by_depth["last"]))
+    rivals = {name: (p.baselines[name][0], one) for name, one in theirs.items()}
+    judged = judge(p.task, p.labels, y, scores, rivals, clusters(checked), seed)
+    return Evaluation(model=str(p.path), rows=len(y), findings=findings, **vars(judged))
+
+
+def _read(p: Predictor, data: str | Path, target: str | None, column: str | None, group: str | None) -> Dataset:
+    dataset = read(data, target=target, input=column, group=group, expected=(p.input, p.target))
+    if dataset.modality != p.modality.name:
+        problem = f"{str(data)!r} holds {dataset.modality}s, and this model reads {p.modality.name}s"
+        raise BadData(problem, "give it the kind of data that it was made with")
+    for line in dataset.told:
+        tell(line)
+    return dataset
+
+
+def _seen(p: Predictor, checked: Checked) -> list[Finding]:
+    known: NDArray[np.bool_] = np.isin(beginnings(checked.twins), p.seen)
+    if not known.any():
+        return []
+    examples = tuple(checked.dataset.rows.ids[i] for i in np.flatnonzero(known)[:5])
+    return [Finding("seen_in_training", int(known.sum()), "kept, and they flatter the figures", examples)]

@@ -1,0 +1,199 @@
+"""Features of many values: each distinct content once, from the cache where it is known, in batches of like length.
+
+Values flow through in windows: chunks are loaded by a pool of threads, a window of loaded items is sorted by cost and
+cut into batches, and the batches go to the encoder's lanes while the next window is being loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailorbird.errors import BadItem
+from tailorbird.kinds import Encoder, Modality, Reader, Runtime
+from tailorbird.plug import parse
+from tailorbird.progress import stage
+from tailorbird.store.cache import Namespace
+from tailorbird.types import BodyFolder, Ready, Value
+
+_CHUNK_ROWS = 16  # values that a thread loads at a time
+_WINDOW_BYTES = 32_000_000  # of loaded items that are sorted together: 200 pictures, or all sentences of a data set
+_SHARD_ROWS, _SHARD_SECONDS = 4096, 20.0  # what a crash may cost
+
+Item = tuple[int, Ready]  # the place of a row, and what was loaded for it
+Errors = dict[int, BadItem]
+
+
+def encode(
+    encoder: Encoder,
+    reader: Reader,
+    values: Sequence[Value],
+    digests: NDArray[np.uint8] | None = None,
+    known: Namespace | None = None,
+) -> tuple[NDArray[np.float32], Errors]:
+    """Features of all depths side by side, (n, d), and by its place what could not be loaded; such a row is NaN.
+
+    digests: (n, 32) of the values' contents, so that equal ones are encoded once; None: all are taken as distinct.
+    known: rows found there are not encoded, and new ones are added in shards as the work goes on."""
+    first, place = _distinct(digests, len(values))
+    rows = np.full((len(first), sum(width for _, width in encoder.depths)), np.nan, dtype=np.float32)
+    keeper = None if known is None or digests is None else _Keeper(known, digests[first])
+    todo = np.arange(len(first)) if keeper is None else keeper.recall(rows)
+    errors: Errors = {}
+    if len(todo):
+        chosen = [(int(k), values[first[k]]) for k in todo]
+        with stage("encoding", len(todo)) as advance:
+            for places, features in flow(encoder, reader, chosen, errors):
+                rows[places] = features
+                if keeper is not None:
+                    keeper.add(places, features)
+                advance(len(places))
+            if keeper is not None:
+                keeper.flush()
+            advance(len(errors))
+    if len(first) == len(values):
+        return rows, errors
+    return rows[place], {i: errors[k] for i, k in enumerate(place) if k in errors}
+
+
+def columns(
+    depths: Sequence[tuple[str, int]], names: Sequence[str], features: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The columns of the named depths, side by side in the order of the names: (n, d) -> (n, sum of their widths)."""
+    starts = np.cumsum([0, *(width for _, width in depths)])
+    spans = {name: slice(starts[i], starts[i + 1]) for i, (name, _) in enumerate(depths)}
+    return np.concatenate([features[:, spans[name]] for name in names], axis=1)
+
+
+def namespace_of(body: BodyFolder, modality: Modality, runtime: str, encoder: Encoder) -> Namespace:
+    """The cache of this body's features: whatever changes a feature is in its key. runtime: a plug-in's spelling."""
+    ran = parse("runtime", runtime, Runtime)
+    key = {
+        "what": "features",
+        "fingerprint": body.fingerprint,
+        "modality": modality.spelling(full=True),
+        "depths": [list(depth) for depth in encoder.depths],
+        "runtime": ran.spelling(full=True),
+        "version": ran.version(),
+        "view": "plain",
+    }
+    return Namespace.open(key, body=body.spelling)
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Keeper:
+    """Rows on their way into the cache."""
+
+    def __init__(self, known: Namespace, keys: NDArray[np.uint8]) -> None:
+        self._known, self._keys = known, keys
+        self._waiting: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+        self._since = time.monotonic()
+
+    def recall(self, rows: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Fill in the rows that are known and give the places of the others."""
+        mask, found = self._known.get(self._keys)
+        if mask.any():
+            rows[mask] = found
+        return np.flatnonzero(~mask)
+
+    def add(self, places: NDArray[np.int64], features: NDArray[np.float32]) -> None:
+        self._waiting.append((places, features))
+        many = sum(len(waiting) for waiting, _ in self._waiting) >= _SHARD_ROWS
+        if many or time.monotonic() - self._since > _SHARD_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._waiting:
+            places, features = (np.concatenate(parts) for parts in zip(*self._waiting, strict=True))
+            self._known.put(self._keys[places], features)
+        self._waiting, self._since = [], time.monotonic()
+
+
+def _distinct(digests: NDArray[np.uint8] | None, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where each distinct content is seen first, and for each of the n rows which of these it is."""
+    if digests is None:
+        return np.arange(n), np.arange(n)
+    assert digests.shape == (n, 32), f"digests {digests.shape} do not fit {n} values"
+    contents = np.ascontiguousarray(digests).view("V32").ravel()
+    _, first, place = np.unique(contents, return_index=True, return_inverse=True)
+    order = np.argsort(first)  # in the order of the rows, so that files are read as they lie
+    return first[order], np.argsort(order)[place]
+
+
+def flow(
+    encoder: Encoder, reader: Reader, values: Sequence[tuple[int, Value]], errors: Errors
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Places and features, batch by batch as they are done. What could not be loaded goes into `errors`."""
+    loaders, lanes = ThreadPoolExecutor(max(cores(), encoder.lanes)), ThreadPoolExecutor(encoder.lanes)
+    running: deque[list[Future[tuple[NDArray[np.int64], NDArray[np.float32]]]]] = deque()
+
+    def run(batch: list[Item]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        return np.array([k for k, _ in batch]), encoder.encode(reader.stack([ready for _, ready in batch]))
+
+    try:
+        for window in _windows(_loaded(loaders, reader, values, errors)):
+            batches = cut([reader.cost(ready) for _, ready in window], reader.budget, encoder.lanes)
+            running.append([lanes.submit(run, [window[i] for i in batch]) for batch in batches])
+            while len(running) > 1000:  # one window is loaded while one is encoded; no more are held
+                yield from (future.result() for future in running.popleft())
+        for futures in running:
+            yield from (future.result() for future in futures)
+    finally:
+        for pool in (loaders, lanes):
+            pool.shutdown(cancel_futures=True)
+
+
+def _loaded(
+    pool: ThreadPoolExecutor, reader: Reader, values: Sequence[tuple[int, Value]], errors: Errors
+) -> Iterator[Item]:
+    """What was loaded, in order; some chunks are loaded ahead of what was asked for."""
+    chunks = (values[i : i + _CHUNK_ROWS] for i in range(0, len(values), _CHUNK_ROWS))
+    tasks = ((chunk, pool.submit(reader.load, [value for _, value in chunk])) for chunk in chunks)
+    waiting = deque(islice(tasks, 4 * pool._max_workers))
+    while waiting:
+        chunk, task = waiting.popleft()
+        for (k, _), ready in zip(chunk, task.result(), strict=True):
+            if isinstance(ready, BadItem):
+                errors[k] = ready
+            else:
+                yield k, ready
+        waiting.extend(islice(tasks, 1))
+
+
+def _windows(items: Iterator[Item]) -> Iterator[list[Item]]:
+    window: list[Item] = []
+    size_bytes = 0
+    for item in items:
+        window.append(item)
+        size_bytes += item[1].nbytes
+        if size_bytes >= _WINDOW_BYTES:
+            yield window
+            window, size_bytes = [], 0
+    if window:
+        yield window
+
+
+def cut(costs: Sequence[int], budget: int, lanes: int) -> list[list[int]]:
+    """Places in batches of like cost, the dearest first. A batch costs its rows times its dearest row, since the rest
+    is padded to that, and at most `budget`; a window that is small is shared out over all lanes."""
+    share = min(budget, -(-sum(costs) // lanes))
+    batches: list[list[int]] = []
+    room = 0
+    for i in sorted(range(len(costs)), key=lambda i: -costs[i]):
+        if room == 0:
+            batches.append([])
+            room = max(1, share // max(1, costs[i]))
+        batches[-1].append(i)
+        room -= 1
+    return batches

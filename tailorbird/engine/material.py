@@ -1,0 +1,84 @@
+"""What a method learns from: checked rows, and the features of every row in all depths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailorbird.data.check import Checked, Memory
+from tailorbird.data.split import Split
+from tailorbird.engine.choose import Choice, choose
+from tailorbird.engine.features import columns, encode, namespace_of
+from tailorbird.errors import BadData
+from tailorbird.kinds import Evidence, Lesson, Modality
+from tailorbird.store.cache import Namespace
+from tailorbird.types import BodyFolder, Device
+
+_SAMPLE_ROWS = 32  # to compare runtimes on
+
+
+@dataclass(frozen=True)
+class Material:
+    """Rows that can be learned from. features: depth name -> (n, d)."""
+
+    checked: Checked
+    choice: Choice
+    features: Mapping[str, NDArray[np.float32]]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The target of each row."""
+        targets = self.checked.dataset.rows.targets
+        assert targets is not None, "check leaves no row without a target"
+        return tuple(str(target) for target in targets)
+
+    @property
+    def evidence(self) -> Evidence:
+        """What baselines see."""
+        return Evidence(self.checked.values, self.checked.sketches, self.features["last"])
+
+
+def facts_memory(modality: Modality) -> Memory | None:
+    """Where facts that cost a decoding are kept; texts cost nothing."""
+    if modality.name == "text":
+        return None
+    # The fields of the modality that facts depend on are limits alone: what was read once is the same for all sizes.
+    return Namespace.open({"what": "facts", "modality": modality.name, "version": 1})
+
+
+def gather_features(
+    checked: Checked, body: BodyFolder, modality: Modality, *, runtime: str, threads: int, device: Device
+) -> Material:
+    """Choose a runtime on the first rows, and encode every row with it, out of the cache where it can."""
+    wanted = None if runtime == "auto" else runtime
+    values = checked.values
+    choice = choose(body, modality, values[:_SAMPLE_ROWS], runtime=wanted, threads=threads, device=device)
+    space = namespace_of(body, modality, choice.runtime, choice.encoder)
+    features, errors = encode(choice.encoder, modality.reader(body), values, checked.digests, space)
+    for place, error in errors.items():
+        # It could be decoded a moment ago, so this is no ordinary bad row: the file changed under our hands.
+        name = checked.dataset.rows.ids[place]
+        raise BadData(f"{name!r} changed while it was being read: {error}", "run again when nothing writes to the data")
+    depths = choice.encoder.depths
+    return Material(checked, choice, {name: columns(depths, (name,), features) for name, _ in depths})
+
+
+def lesson_from(
+    material: Material, y: NDArray[np.int64], n_labels: int, parts: Split, weights: str, seed: int
+) -> Lesson:
+    """The lesson on these parts. weights: "balanced" gives every label the same sum of row weights."""
+    row_weights = _balanced(y, n_labels) if weights == "balanced" else np.ones(len(y), np.float32)
+    return Lesson(material.features, y, n_labels, row_weights, parts.train, parts.validation, seed)
+
+
+def beginnings(digests: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """The first eight bytes of each digest: enough to know a row again, too little to tell what it was. (n, 32)."""
+    return np.ascontiguousarray(digests[:, :8]).view(np.uint64).ravel()
+
+
+def _balanced(y: NDArray[np.int64], n_labels: int) -> NDArray[np.float32]:
+    counts = np.bincount(y, minlength=n_labels)
+    return (len(y) / (n_labels * np.maximum(counts, 1)[y])).astype(np.float32)

@@ -1,0 +1,123 @@
+"""Writing a model folder: everything beside, checked by a fresh process, then renamed into place."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailorbird.engine.predictor import Predictor
+from tailorbird.errors import BadOutput
+from tailorbird.progress import stage
+from tailorbird.store.artifact import is_artifact, seal
+from tailorbird.store.bodies import copy_body
+from tailorbird.store.files import canonical, check_writable, tensors, whole_folder, write
+from tailorbird.store.graphs import copy_graph
+from tailorbird.types import JSON, Report, Value
+
+GOLDEN_ROWS = 20
+GOLDEN_LIMIT_BYTES = 200_000  # of one golden example: an artifact is no place for the user's largest pictures
+
+
+@dataclass(frozen=True)
+class Sealing:
+    """What goes into a model folder beside the predictor itself."""
+
+    predictor: Predictor
+    report: Report
+    card: str
+    call: Mapping[str, JSON]  # the exact call of fit
+    golden: tuple[Value, ...]  # values to choose the golden examples from
+    embed: bool
+
+
+def check_place(out: Path, force: bool) -> None:
+    """Raise BadOutput now if a model cannot be written to `out` later."""
+    if out.exists() and not force:
+        raise BadOutput(f"{str(out)!r} exists already", "choose another --out, or replace it with --force")
+    if out.exists() and not is_artifact(out):
+        raise BadOutput(f"{str(out)!r} exists and is no model, so --force will not replace it", "choose another --out")
+    check_writable(out)
+
+
+def write_artifact(sealing: Sealing, out: Path, *, replace: bool) -> None:
+    """Write the model whole or not at all. A fresh process must give the golden answers before the rename."""
+    with stage("sealing", 2) as advance, whole_folder(out, replace=replace) as folder:
+        _fill(sealing, folder)
+        advance(1)
+        _reopen(folder)
+        advance(1)
+
+
+def _fill(sealing: Sealing, folder: Path) -> None:
+    p = sealing.predictor
+    write(
+        folder / "head.safetensors",
+        tensors({"weight": p.head.weight, "bias": p.head.bias, "seen": p.seen}),
+    )
+    write(folder / "baselines.json", canonical({name: state[0] for name, (_, state) in p.baselines.items()}))
+    arrays = {f"{name}/{key}": array for name, (_, state) in p.baselines.items() for key, array in state[1].items()}
+    write(folder / "baselines.safetensors", tensors(arrays))
+    write(folder / "report.json", canonical(asdict(sealing.report)))
+    write(folder / "card.md", sealing.card.encode())
+    if sealing.embed:
+        copy_body(p.body, folder / "body")
+        copy_graph(p.body, p.modality, folder / "graph")
+    golden = _write_golden(sealing, folder)
+    seal(folder, _manifest(sealing, golden))
+
+
+def _write_golden(sealing: Sealing, folder: Path) -> list[JSON]:
+    chosen: list[str] = []
+    for value in sealing.golden:
+        content, suffix = sealing.predictor.modality.save(value)
+        if len(content) <= GOLDEN_LIMIT_BYTES and len(chosen) < GOLDEN_ROWS:
+            name = f"golden/{len(chosen):02}{suffix}"
+            write(folder / name, content)
+            chosen.append(name)
+    answers = sealing.predictor.predict([folder / name for name in chosen])
+    return [{"file": name, "scores": one.scores} for name, one in zip(chosen, answers, strict=True)]
+
+
+def _manifest(sealing: Sealing, golden: list[JSON]) -> dict[str, JSON]:
+    p = sealing.predictor
+    return {
+        "tailorbird": version("tailorbird"),
+        "modality": p.modality.spelling(full=True),
+        "body": {"spelling": p.body.spelling, "fingerprint": p.body.fingerprint, "embedded": sealing.embed},
+        "task": p.task.spelling(),
+        "method": sealing.report.method,
+        "runtime": {"name": p.runtime, **sealing.report.notes["runtime"]},
+        "labels": list(p.labels),
+        "input": {"name": p.input, "modality": p.modality.name},
+        "target": p.target,
+        "threshold": None,  # classify takes the likeliest label; tasks to come may need one
+        "temperature": p.head.temperature,
+        "head": {**p.head.notes, "depths": list(p.head.depths)},
+        "golden": golden,
+        "call": dict(sealing.call),
+        "machine": {"python": platform.python_version(), "cpu": platform.machine(), "threads": p.threads},
+    }
+
+
+def _reopen(folder: Path) -> None:
+    """Let a fresh process open the folder and answer the golden examples: what only lives in this one is found out."""
+    command = [sys.executable, "-m", "tailorbird", "verify", str(folder), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode != 0:
+        raise AssertionError(f"a fresh process does not reproduce the model: {done.stdout}{done.stderr}")
+    told = json.loads(done.stdout)
+    assert told["ok"] and told["replayed"], f"a fresh process replayed nothing: {told}"
+
+
+def golden_values(values: Sequence[Value], rows: NDArray[np.int64], seed: int) -> tuple[Value, ...]:
+    """Values of the given rows in a random order, to choose golden examples from."""
+    return tuple(values[i] for i in np.random.default_rng(seed).permutation(rows)[: 10 * GOLDEN_ROWS])

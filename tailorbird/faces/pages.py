@@ -1,0 +1,77 @@
+"""The pages that people read in a terminal: verdict first, figures beside the baselines, then the times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import singledispatch
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tailorbird.engine.card import metric_title, show_figure
+from tailorbird.types import Evaluation, Metrics, Prediction, Report, Verdict, Verification
+
+_COLOURS = {"better": "green", "not_distinguishable": "yellow", "worse": "red"}
+
+
+@singledispatch
+def page(value: object, console: Console, seconds: float) -> None:
+    """Print a verb's value for a reader."""
+    for name, one in vars(value).items():
+        console.print(f"{name}: {one}", markup=False, highlight=False, soft_wrap=True)
+
+
+@page.register
+def _(value: Report, console: Console, seconds: float) -> None:
+    _verdict(value.verdict, console)
+    console.print(_figures(value.test, value.baselines))
+    rows = value.rows
+    measured = "pooled out-of-fold" if value.notes["out_of_fold"] else f"on {rows['test']:,} test rows"
+    lines = [
+        f"measured {measured}; learned from {rows['train']:,} rows, {rows['validation']:,} to choose settings on",
+        f"body {value.body} ({value.modality}), method {value.method}, runtime {value.runtime}",
+        "seconds: " + ", ".join(f"{name} {spent:.1f}" for name, spent in value.seconds.items()),
+        f"model: {value.model}",
+    ]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@page.register
+def _(value: Evaluation, console: Console, seconds: float) -> None:
+    _verdict(value.verdict, console)
+    console.print(_figures(value.metrics, value.baselines))
+    console.print(f"measured on {value.rows:,} rows in {seconds:.1f} s", highlight=False)
+
+
+@page.register
+def _(value: Verification, console: Console, seconds: float) -> None:
+    if value.ok:
+        text = f"ok: every byte is as it was sealed, and {value.replayed} golden examples are answered as before"
+        console.print(Text(text, style="green"))
+    for problem in value.problems:
+        console.print(Text(f"problem: {problem}", style="red"), soft_wrap=True)
+
+
+@page.register(list)
+def _(value: list[Prediction], console: Console, seconds: float) -> None:
+    for one in value:
+        answer = f"error: {one.error}" if one.error is not None else f"{one.label}\t{one.score:.3f}"
+        console.print(f"{one.item}\t{answer}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _verdict(verdict: Verdict, console: Console) -> None:
+    console.print(Text(verdict.sentence, style=f"bold {_COLOURS[verdict.outcome]}"))
+
+
+def _figures(metrics: Metrics, baselines: Mapping[str, Metrics]) -> Table:
+    table = Table(title="figures with their 95 % intervals", title_justify="left")
+    table.add_column("")
+    table.add_column("this model", style="bold")
+    for name in baselines:
+        table.add_column(name)
+    for name, figure in metrics.items():
+        rivals = (show_figure(measured[name]) for measured in baselines.values())
+        table.add_row(metric_title(name), show_figure(figure), *rivals)
+    return table

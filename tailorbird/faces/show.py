@@ -1,0 +1,58 @@
+"""What a verb's value looks like: one JSON document (or a line an item), or a page for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, is_dataclass
+
+from rich.console import Console
+
+from tailorbird.faces.pages import page
+from tailorbird.types import JSON, Prediction, Verification
+
+
+def show(value: object, *, as_json: bool, seconds: float) -> int:
+    """Print a verb's value on stdout, and give the exit code that it deserves."""
+    value = getattr(value, "report", value)  # a Predictor is shown by what was measured of it
+    if as_json:
+        sys.stdout.write(document(value))
+    else:
+        page(value, Console(), seconds)
+    sys.stdout.flush()
+    return _code(value)
+
+
+def show_refusal(problem: str, hint: str, *, as_json: bool) -> None:
+    """Print a mistake and the way out on stderr; with --json, on stdout too, as one document."""
+    if as_json:
+        print(_dump({"error": {"problem": problem, "hint": hint}}))
+    print(f"error: {problem}\nhint:  {hint}", file=sys.stderr)
+
+
+def document(value: object) -> str:
+    """A verb's value as JSON: a document, or for predictions a line for each item."""
+    if isinstance(value, list):
+        return "".join(f"{_dump(_prediction(one))}\n" for one in value)
+    return f"{_dump(_plain(value))}\n"
+
+
+def _code(value: object) -> int:
+    failed = isinstance(value, list) and any(one.error for one in value)
+    wrong = isinstance(value, Verification) and not value.ok
+    return 2 if failed or wrong else 0
+
+
+def _prediction(one: Prediction) -> dict[str, JSON]:
+    if one.error is not None:
+        return {"item": one.item, "error": one.error}
+    return {"item": one.item, "label": one.label, "score": one.score, "scores": one.scores}
+
+
+def _plain(value: object) -> JSON:
+    assert is_dataclass(value) and not isinstance(value, type), f"a verb gives a dataclass, not {value!r}"
+    return asdict(value)
+
+
+def _dump(value: JSON) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)

@@ -1,0 +1,117 @@
+"""The model folder: how it is sealed, opened and checked. The format lives here alone; docs/format.md tells it.
+
+A folder holds manifest.json and the files that it lists with their digests. Nothing is parsed before its digest is
+right, and nothing in it can run code: names must end in a known harmless suffix.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tailorbird.errors import BadArtifact
+from tailorbird.store.files import canonical, files_below, inside, sha256, write
+from tailorbird.types import JSON
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+# Data formats whose readers run nothing. A pickle under one of these names fails to parse and is never unpickled.
+SUFFIXES = frozenset((".json", ".safetensors", ".onnx", ".md", ".html", ".txt")) | frozenset(
+    (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+)
+MANIFEST_LIMIT_BYTES = 64_000_000
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model folder whose every byte has been checked."""
+
+    path: Path
+    manifest: Mapping[str, JSON]
+
+
+def seal(folder: Path, manifest: Mapping[str, JSON]) -> Artifact:
+    """Write manifest.json over all files of a finished folder, as the last file. Raises BadOutput."""
+    names = [name for name in files_below(folder) if name != MANIFEST]
+    files = {name: sha256(folder / name) for name in names}
+    body = {**manifest, "format": FORMAT, "files": files}
+    whole = {**body, "digest": _digest(body)}
+    write(folder / MANIFEST, canonical(whole))
+    return Artifact(folder, whole)
+
+
+def open_artifact(path: Path) -> Artifact:
+    """The model in a folder. Raises BadArtifact at the first thing that is not as it was sealed."""
+    if not path.exists():
+        raise BadArtifact(f"there is no model folder {str(path)!r}", "make one: tailorbird fit DATA --out MODEL")
+    manifest = read_manifest(path)
+    found = problems(path, manifest)
+    if found:
+        raise BadArtifact(f"the model {str(path)!r} is damaged: {found[0]}", f"tailorbird verify {path}")
+    return Artifact(path, manifest)
+
+
+def read_manifest(path: Path) -> Mapping[str, JSON]:
+    """The manifest, its own digest checked. Raises BadArtifact."""
+    place = path / MANIFEST
+    if not place.is_file() or place.is_symlink():
+        raise BadArtifact(f"{str(path)!r} is no model folder: it has no {MANIFEST}", "name a folder that fit has made")
+    if place.stat().st_size > MANIFEST_LIMIT_BYTES:
+        raise BadArtifact(f"the manifest of {str(path)!r} is over {MANIFEST_LIMIT_BYTES:,} bytes", _REMAKE)
+    content = place.read_bytes()
+    try:
+        manifest = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise BadArtifact(f"the manifest of {str(path)!r} is damaged: it is not JSON", _REMAKE) from error
+    if not isinstance(manifest, dict):
+        raise BadArtifact(f"the manifest of {str(path)!r} is damaged: it is no JSON object", _REMAKE)
+    _check_format(path, manifest.get("format"))
+    if content != canonical(manifest) or manifest.get("digest") != _digest(manifest):
+        raise BadArtifact(f"the manifest of {str(path)!r} is damaged: its digest is not its own", _REMAKE)
+    return manifest
+
+
+def problems(path: Path, manifest: Mapping[str, JSON]) -> list[str]:
+    """Everything about the files of a folder that is not as the manifest says, a line each."""
+    listed: Mapping[str, str] = manifest["files"]
+    present = set(files_below(path)) - {MANIFEST}
+    strange = [f"{name}: a file that the manifest does not list" for name in sorted(present - set(listed))]
+    found = [_problem(path, name, digest) for name, digest in sorted(listed.items())]
+    return [*filter(None, found), *strange]
+
+
+def is_artifact(path: Path) -> bool:
+    """Whether a folder looks like a model, whole or damaged: only such a folder may be replaced by --force."""
+    return (path / MANIFEST).is_file()
+
+
+_REMAKE = "fetch the folder again from where it came, or make it again with tailorbird fit"
+
+
+def _check_format(path: Path, number: JSON) -> None:
+    if isinstance(number, int) and not isinstance(number, bool) and number > FORMAT:
+        raise BadArtifact(
+            f"the model {str(path)!r} has format {number}, and this version reads up to {FORMAT}",
+            "pip install --upgrade tailorbird",
+        )
+    if number != FORMAT:
+        raise BadArtifact(f"the manifest of {str(path)!r} is damaged: its format is {number!r}", _REMAKE)
+
+
+def _digest(manifest: Mapping[str, JSON]) -> str:
+    rest = {key: value for key, value in manifest.items() if key != "digest"}
+    return hashlib.sha256(canonical(rest)).hexdigest()
+
+
+def _problem(root: Path, name: str, digest: str) -> str | None:
+    path = inside(root, name)
+    if path is None:
+        return f"{name}: a name that leads out of the folder, or a link"
+    if path.suffix.lower() not in SUFFIXES:
+        return f"{name}: not a kind of file that a model may hold"
+    if not path.is_file():
+        return f"{name}: missing"
+    return None if sha256(path) == digest else f"{name}: its content has changed"

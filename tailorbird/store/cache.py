@@ -1,0 +1,199 @@
+"""Rows that were computed once and are kept by content: features of a body, facts about pictures.
+
+A namespace is a folder of immutable safetensors shards with the tensors `keys` (n, 32) uint8 and `rows` (n, ...), each
+named by the sha256 of its own bytes. There are no locks: shards appear whole by rename, two processes may write at
+once, and a shard that is damaged or gone only costs its rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load
+
+from tailorbird.errors import BadSpelling
+from tailorbird.progress import tell
+from tailorbird.store import files
+from tailorbird.types import JSON
+
+KEY_BYTES = 32
+ABOUT, SUFFIX = "about.json", ".safetensors"
+LIMIT_VARIABLE, LIMIT_DEFAULT = "TAILORBIRD_CACHE_SIZE", "10GB"
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_ABANDONED_SECONDS = 24 * 3600  # an unfinished file this old belongs to a process that was killed
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One namespace as `tailorbird cache list` shows it."""
+
+    name: str
+    rows: int
+    size_bytes: int
+    about: Mapping[str, JSON]
+
+
+class Namespace:
+    """Rows of one kind, found by 32-byte keys. What another process adds after the opening is not seen."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._places: dict[bytes, tuple[Path, int]] = {}
+        for shard in sorted(folder.glob(f"*{SUFFIX}")):
+            self._note(shard)
+
+    @classmethod
+    def open(cls, key: Mapping[str, JSON], **about: JSON) -> Namespace:
+        """The rows that belong to `key`: whatever changes them must be in it. about: what only listings tell."""
+        folder = root() / hashlib.sha256(files.canonical(dict(key))).hexdigest()[:32]
+        if not (folder / ABOUT).is_file():
+            files.write(folder / ABOUT, files.canonical({**key, **about}))
+        return cls(folder)
+
+    def get(self, keys: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+        """Which keys are known, and their rows in the order of the keys. keys: (n, 32) -> (n,), (m, ...)."""
+        wanted: dict[Path, list[tuple[int, int]]] = {}  # shard -> (which key, which row)
+        for i, key in enumerate(keys):
+            if (place := self._places.get(key.tobytes())) is not None:
+                wanted.setdefault(place[0], []).append((i, place[1]))
+        mask, parts, order = np.zeros(len(keys), dtype=bool), [], []
+        for shard, pairs in wanted.items():
+            rows = self._rows(shard)
+            if rows is not None:
+                parts.append(rows[[row for _, row in pairs]])
+                order += [i for i, _ in pairs]
+        mask[order] = True
+        if not parts:
+            return mask, np.zeros((0, 0), dtype=np.float32)
+        return mask, np.concatenate(parts)[np.argsort(order)]
+
+    def put(self, keys: NDArray[np.uint8], rows: NDArray[Any]) -> None:
+        """Keep rows under keys, as one shard. keys: (n, 32); rows: (n, ...). Raises BadOutput."""
+        assert keys.shape == (len(rows), KEY_BYTES), f"keys {keys.shape} do not fit rows {rows.shape}"
+        if not len(rows):
+            return
+        content = files.tensors({"keys": keys.astype(np.uint8, copy=False), "rows": rows})
+        shard = self.folder / f"{hashlib.sha256(content).hexdigest()}{SUFFIX}"
+        files.write(shard, content)
+        self._note(shard)
+        evict()
+
+    def _note(self, shard: Path) -> None:
+        """Learn which keys a shard holds. Its digest is looked at when its rows are wanted."""
+        try:
+            with safe_open(shard, framework="numpy") as file:
+                keys = file.get_tensor("keys")
+        except (SafetensorError, OSError):
+            _drop(shard)
+            return
+        self._places.update((key.tobytes(), (shard, row)) for row, key in enumerate(keys))
+
+    def _rows(self, shard: Path) -> NDArray[Any] | None:
+        try:
+            content = shard.read_bytes()
+            if hashlib.sha256(content).hexdigest() == shard.stem:
+                os.utime(shard)  # used now: the shards that were not are the first to go
+                return np.asarray(load(content)["rows"])
+            _drop(shard)
+        except FileNotFoundError:  # another process made room
+            pass
+        self._places = {key: place for key, place in self._places.items() if place[0] != shard}
+        return None
+
+
+def root() -> Path:
+    """The folder of all namespaces."""
+    return files.home() / "features"
+
+
+def entries() -> list[Entry]:
+    """Every namespace with rows, largest first."""
+    return sorted(filter(None, map(_entry, _folders())), key=lambda entry: -entry.size_bytes)
+
+
+def clear() -> int:
+    """Remove all rows and give the bytes that became free."""
+    freed = 0
+    for folder in _folders():
+        for path in folder.iterdir():
+            freed += _remove(path)
+        if not any(folder.iterdir()):  # another process may be writing there
+            folder.rmdir()
+    return freed
+
+
+def limit_bytes() -> int:
+    """The size that all shards together may have: $TAILORBIRD_CACHE_SIZE, "10GB". Raises BadSpelling."""
+    given = os.environ.get(LIMIT_VARIABLE, LIMIT_DEFAULT)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B?)", given.strip().upper())
+    if match is None:
+        problem = f"{LIMIT_VARIABLE} is {given!r}, and must be a size"
+        raise BadSpelling(problem, f"export {LIMIT_VARIABLE}={LIMIT_DEFAULT}")
+    unit = match[2] if match[2].endswith("B") or not match[2] else f"{match[2]}B"
+    return int(float(match[1]) * _UNITS[unit])
+
+
+def evict() -> int:
+    """Remove the shards that were used longest ago until the rest fits the limit; give the bytes that became free."""
+    shards, total, freed, limit = [], 0, 0, limit_bytes()
+    for path, status in _statuses():
+        if path.suffix == SUFFIX:
+            shards.append((status.st_mtime_ns, path))
+            total += status.st_size
+        elif path.suffix == ".part" and time.time() - status.st_mtime > _ABANDONED_SECONDS:
+            freed += _remove(path)
+    for _, path in sorted(shards):
+        if total <= limit:
+            break
+        size = _remove(path)
+        total, freed = total - size, freed + size
+    return freed
+
+
+def _folders() -> list[Path]:
+    return sorted(path for path in root().glob("*") if path.is_dir())
+
+
+def _statuses() -> Iterator[tuple[Path, os.stat_result]]:
+    for folder in _folders():
+        for path in folder.iterdir():
+            try:
+                yield path, path.stat()
+            except FileNotFoundError:  # another process made room
+                continue
+
+
+def _entry(folder: Path) -> Entry | None:
+    shards = list(folder.glob(f"*{SUFFIX}"))
+    if not shards:
+        return None
+    try:
+        about = json.loads((folder / ABOUT).read_bytes())
+    except (OSError, ValueError):
+        about = {}
+    return Entry(folder.name, len(Namespace(folder)._places), sum(shard.stat().st_size for shard in shards), about)
+
+
+def _remove(path: Path) -> int:
+    try:
+        size = path.stat().st_size
+        path.unlink()
+    except FileNotFoundError:  # another process was first
+        return 0
+    return size
+
+
+def _drop(shard: Path) -> None:
+    tell(f"the cache file {shard} is damaged; it was removed and its rows are computed again")
+    _remove(shard)

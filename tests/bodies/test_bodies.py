@@ -1,0 +1,210 @@
+"""Bodies: the toys, EfficientNet-Lite and what transformers knows, all with small made weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn import functional as F
+
+from tailorbird.bodies import base, efficientnet_lite, transformers
+from tailorbird.errors import BadBody
+from tailorbird.types import BodyFolder
+
+PIXELS = {"pixel_mean": [127.0] * 3, "pixel_std": [128.0] * 3}
+
+
+def folder(path: Path, architecture: str, modality: str, **settings: Any) -> BodyFolder:
+    return BodyFolder("toy:made", path, architecture, modality, "0" * 64, settings)
+
+
+@pytest.fixture
+def bert(tmp_path: Path) -> BodyFolder:
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    config = BertConfig(vocab_size=50, hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=32)
+    BertModel(config, add_pooling_layer=False).save_pretrained(tmp_path)
+    return folder(tmp_path, "transformers", "text:max_tokens=32")
+
+
+def efficientnet_weights() -> dict[str, torch.Tensor]:
+    """Random weights under the published names."""
+    made = torch.Generator().manual_seed(0)
+    weights: dict[str, torch.Tensor] = {}
+
+    def conv(name: str, norm: str, before: int, after: int, kernel: int = 1, groups: int = 1) -> None:
+        fan = before // groups * kernel**2
+        weights[f"{name}.weight"] = torch.randn(after, before // groups, kernel, kernel, generator=made) / fan**0.5
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            weights[f"{norm}.{part}"] = torch.rand(after, generator=made) + 0.5
+
+    conv("_conv_stem", "_bn0", 3, 32, 3)
+    number = 0
+    for repeats, kernel, _, growth, before, after in efficientnet_lite._STAGES:
+        for i in range(repeats):
+            width, name = (after if i else before), f"_blocks.{number}"
+            if growth > 1:
+                conv(f"{name}._expand_conv", f"{name}._bn0", width, width * growth)
+            conv(f"{name}._depthwise_conv", f"{name}._bn1", width * growth, width * growth, kernel, width * growth)
+            conv(f"{name}._project_conv", f"{name}._bn2", width * growth, after)
+            number += 1
+    conv("_conv_head", "_bn1", 320, 1280)
+    return weights
+
+
+@pytest.fixture
+def lite(tmp_path: Path) -> BodyFolder:
+    save_file(efficientnet_weights(), tmp_path / "model.safetensors")
+    return folder(tmp_path, "efficientnet_lite", "image:size=64", **PIXELS)
+
+
+def test_a_text_body_gives_every_depth_side_by_side(bert: BodyFolder) -> None:
+    body = base.build(bert)
+    assert body.depths == (("layer1", 16), ("layer2", 16), ("last", 16))
+    ids = torch.randint(0, 50, (3, 7))
+    assert body(ids, torch.ones_like(ids)).shape == (3, 48)
+
+
+def test_padding_changes_no_feature_of_a_text(bert: BodyFolder) -> None:
+    body = base.build(bert)
+    ids = torch.randint(0, 50, (2, 7))
+    alone = body(ids, torch.ones_like(ids))
+    padded = body(F.pad(ids, (0, 5)), F.pad(torch.ones_like(ids), (0, 5)))
+    assert torch.allclose(alone, padded, atol=1e-5)
+
+
+def test_the_mean_counts_real_tokens_only() -> None:
+    tokens = torch.tensor([[[1.0], [3.0], [100.0]], [[5.0], [5.0], [5.0]]])
+    mask = torch.tensor([[1, 1, 0], [0, 0, 0]])
+    assert base.mean_of_tokens(tokens, mask).tolist() == [[2.0], [0.0]]
+
+
+def test_cls_pooling_takes_the_first_token(bert: BodyFolder) -> None:
+    first = base.build(folder(bert.folder, "transformers", bert.modality, pooling="cls"))
+    ids = torch.randint(0, 50, (2, 7))
+    mask = torch.ones_like(ids)
+    expected = first.model(input_ids=ids, attention_mask=mask).last_hidden_state[:, 0]
+    assert torch.allclose(first(ids, mask)[:, -16:], expected, atol=1e-6)
+
+
+def test_a_missing_weight_is_an_error_and_not_a_random_number(bert: BodyFolder, capfd: Any) -> None:
+    weights = load_file(bert.folder / "model.safetensors")
+    del weights["encoder.layer.1.output.dense.weight"]
+    save_file(weights, bert.folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(BadBody, match=r"lacks 1 weights .*encoder\.layer\.1\.output\.dense\.weight"):
+        base.build(bert)
+
+
+def test_building_says_nothing(bert: BodyFolder, capfd: Any) -> None:
+    base.build(bert)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_model_that_is_no_encoder_of_the_kind_is_refused(bert: BodyFolder) -> None:
+    with pytest.raises(BadBody, match="cannot be used as a body for image"):
+        base.build(folder(bert.folder, "transformers", "image:size=32", **PIXELS))
+
+
+@pytest.mark.parametrize(("n", "taken"), [(1, ()), (2, (1,)), (3, (1, 2)), (6, (2, 4, 5)), (12, (4, 8, 11))])
+def test_inner_layers_for_any_depth(n: int, taken: tuple[int, ...]) -> None:
+    assert transformers.inner_layers(n) == taken
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_a_picture_body_of_transformers_pools_its_tokens(tmp_path: Path, pooling: str) -> None:
+    from transformers import ViTConfig, ViTModel
+
+    config = ViTConfig(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, image_size=32, patch_size=8
+    )
+    ViTModel(config, add_pooling_layer=False).save_pretrained(tmp_path)
+    body = base.build(folder(tmp_path, "transformers", "image:size=32", pooling=pooling, **PIXELS))
+    pixels = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
+    tokens = body.model(pixel_values=((pixels.float() - 127) / 128).permute(0, 3, 1, 2)).last_hidden_state
+    expected = tokens[:, 0] if pooling == "cls" else tokens.mean(1)
+    assert body.depths == (("layer1", 16), ("last", 16))
+    assert torch.allclose(body(pixels)[:, 16:], expected, atol=1e-5)
+
+
+def same(x: torch.Tensor, weight: torch.Tensor, stride: int, groups: int) -> torch.Tensor:
+    """TensorFlow's SAME, worked out from the sizes as its documentation does."""
+    kernel, size = weight.shape[-1], x.shape[-1]
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return F.conv2d(F.pad(x, (total // 2, total - total // 2) * 2), weight, stride=stride, groups=groups)
+
+
+def reference(w: dict[str, torch.Tensor], pixels: torch.Tensor) -> torch.Tensor:
+    """EfficientNet-Lite0 with its batch norms unfolded."""
+
+    def conv(x: torch.Tensor, name: str, norm: str, stride: int = 1, groups: int = 1) -> torch.Tensor:
+        y = same(x, w[f"{name}.weight"], stride, groups)
+        n = [w[f"{norm}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]
+        return F.batch_norm(y, *n, eps=1e-3)
+
+    x = F.relu6(conv(((pixels.float() - 127) / 128).permute(0, 3, 1, 2), "_conv_stem", "_bn0", 2))
+    number, taken = 0, []
+    for repeats, _, stride, growth, before, after in efficientnet_lite._STAGES:
+        for i in range(repeats):
+            name, width = f"_blocks.{number}", (after if i else before)
+            y = F.relu6(conv(x, f"{name}._expand_conv", f"{name}._bn0")) if growth > 1 else x
+            y = F.relu6(conv(y, f"{name}._depthwise_conv", f"{name}._bn1", 1 if i else stride, width * growth))
+            y = conv(y, f"{name}._project_conv", f"{name}._bn2")
+            x = x + y if i else y
+            taken += [x.mean((2, 3))] if number in (4, 10) else []
+            number += 1
+    return torch.cat([*taken, F.relu6(conv(x, "_conv_head", "_bn1")).mean((2, 3))], 1)
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_folded_batch_norms_and_fixed_padding_change_nothing(lite: BodyFolder, size: int) -> None:
+    pixels = torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8)
+    body = base.build(lite)
+    expected = reference(load_file(lite.folder / "model.safetensors"), pixels)
+    assert body(pixels).shape == (2, sum(width for _, width in body.depths))
+    assert torch.allclose(body(pixels), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_efficientnet_refuses_a_side_that_its_padding_is_not_made_for(lite: BodyFolder) -> None:
+    with pytest.raises(BadBody, match="multiples of 32, and got 40 x 64"):
+        base.build(lite)(torch.zeros(1, 40, 64, 3, dtype=torch.uint8))
+
+
+def test_efficientnet_names_the_weight_that_is_missing(lite: BodyFolder) -> None:
+    weights = load_file(lite.folder / "model.safetensors")
+    del weights["_blocks.3._bn1.running_var"]
+    save_file(weights, lite.folder / "model.safetensors")
+    with pytest.raises(BadBody, match=r"_blocks\.3\._bn1\.running_var"):
+        base.build(lite)
+
+
+def test_efficientnet_refuses_a_weight_of_another_shape(lite: BodyFolder) -> None:
+    weights = load_file(lite.folder / "model.safetensors")
+    weights["_conv_head.weight"] = torch.zeros(1280, 300, 1, 1)
+    save_file(weights, lite.folder / "model.safetensors")
+    with pytest.raises(BadBody, match="is no EfficientNet-Lite0"):
+        base.build(lite)
+
+
+def test_an_unknown_architecture_is_refused_and_nothing_else_is_imported(tmp_path: Path) -> None:
+    with pytest.raises(BadBody, match=r"architecture 'export', which is unknown here"):
+        base.build(folder(tmp_path, "export", "text"))
+
+
+def test_a_damaged_weight_file_is_a_bad_body(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"\xff" * 64)
+    with pytest.raises(BadBody, match="cannot be read as weights"):
+        base.build(folder(tmp_path, "toy", "text", input="text"))
+
+
+def test_the_toy_sees_the_order_of_tokens() -> None:
+    from tailorbird.bodies.toy import ToyText
+
+    rng = np.random.default_rng(0)
+    arrays = [torch.from_numpy(rng.standard_normal(shape, np.float32)) for shape in ((9, 4), (2, 4, 4))]
+    body, mask = ToyText(*arrays), torch.ones(1, 3, dtype=torch.int64)
+    assert not torch.allclose(body(torch.tensor([[1, 2, 3]]), mask), body(torch.tensor([[3, 2, 1]]), mask))

@@ -1,0 +1,95 @@
+"""What every test starts from: an empty store, a quiet environment, and no network (tests/offline/)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["network_watch"]  # in tests/offline, which pyproject.toml puts on the path
+
+ROOT = Path(__file__).parent.parent
+FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package puts it
+_LEFTOVERS = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_", "TAILORBIRD_HOME")  # of the shell that the tests are run from
+
+for _name in [name for name in os.environ if name.startswith(_LEFTOVERS)]:
+    del os.environ[_name]
+
+Result = subprocess.CompletedProcess[str]
+RunCli = Callable[..., Result]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Acceptance tests come first: they take longest, so the other worker fills the time with unit tests."""
+    items.sort(key=lambda item: item.get_closest_marker("acceptance") is None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_store_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What fixtures of a module start without naming a store must not fill the user's own."""
+    os.environ["TAILORBIRD_HOME"] = str(tmp_path_factory.mktemp("home-of-fixtures"))
+
+
+@pytest.fixture(autouse=True)
+def _own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fresh store for each test, and plain text of one width from whatever it starts."""
+    monkeypatch.setenv("TAILORBIRD_HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+
+
+@pytest.fixture(scope="session")
+def real_home() -> Path:
+    """The store with the real bodies and data that `make test` pulled, for acceptance tests."""
+    home = ROOT / ".cache" / "tailorbird"
+    if not (home / "bodies").is_dir():
+        pytest.fail(f"the real bodies are not in {home}; run: make test", pytrace=False)
+    return home
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist() -> Path:
+    """The folder with the four .gz files of Fashion-MNIST."""
+    given = os.environ.get("FASHION_MNIST")
+    folders = [Path(given).absolute()] if given else [FASHION_MNIST, ROOT / ".cache" / "fashion-mnist"]
+    found = next((folder for folder in folders if (folder / "t10k-images-idx3-ubyte.gz").is_file()), None)
+    if found is None:
+        pytest.fail(f"Fashion-MNIST is not in {' or '.join(map(str, folders))}; run: make test", pytrace=False)
+    return found
+
+
+@pytest.fixture
+def run_cli(tmp_path: Path) -> RunCli:
+    """`run_cli("fit", path, "--json")` runs the command line in a child process and gives what it left.
+
+    home: its store, else the test's own; check: fail unless it ends with 0; cwd: else the test's tmp_path."""
+
+    def run(
+        *arguments: str | Path,
+        home: Path | None = None,
+        check: bool = True,
+        cwd: Path = tmp_path,
+        timeout_s: float = 600,
+        **environment: str,
+    ) -> Result:
+        command = [sys.executable, "-m", "tailorbird", *map(str, arguments)]
+        store = {"TAILORBIRD_HOME": str(home)} if home else {}
+        result = subprocess.run(
+            command,
+            cwd=cwd,
+            env={**os.environ, **store, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=timeout_s,
+            check=False,
+        )
+        assert not check or result.returncode == 0, f"{command} ended with {result.returncode}:\n{result.stderr}"
+        return result
+
+    return run

@@ -1,0 +1,133 @@
+"""The cache of rows: immutable shards, found by content."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tailorbird.errors import BadSpelling
+from tailorbird.store import cache
+from tailorbird.store.cache import Namespace
+
+KEY = {"what": "features", "body": "made"}
+
+
+def keys(*numbers: int) -> NDArray[np.uint8]:
+    return np.stack([np.full(32, number, dtype=np.uint8) for number in numbers])
+
+
+def rows(*numbers: float) -> NDArray[np.float32]:
+    return np.array([[number, -number] for number in numbers], dtype=np.float32)
+
+
+def test_what_was_put_is_found_in_the_order_of_the_keys() -> None:
+    Namespace.open(KEY).put(keys(1, 2), rows(1, 2))
+    space = Namespace.open(KEY)
+    space.put(keys(3), rows(3))
+    mask, found = space.get(keys(3, 9, 2, 1))
+    assert mask.tolist() == [True, False, True, True]
+    assert np.array_equal(found, rows(3, 2, 1))
+
+
+def test_rows_keep_their_type_and_shape() -> None:
+    space, given = Namespace.open(KEY), np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    space.put(keys(1, 2), given)
+    found = space.get(keys(1, 2))[1]
+    assert found.dtype == np.uint8
+    assert np.array_equal(found, given)
+
+
+def test_another_key_is_another_namespace() -> None:
+    Namespace.open(KEY).put(keys(1), rows(1))
+    assert not Namespace.open({**KEY, "version": "2"}).get(keys(1))[0].any()
+
+
+def test_about_is_told_and_is_no_part_of_the_key() -> None:
+    Namespace.open(KEY, spelling="wheel:a").put(keys(1, 2), rows(1, 2))
+    assert Namespace.open(KEY, spelling="folder:b").get(keys(1))[0].all()
+    (entry,) = cache.entries()
+    assert (entry.rows, entry.about) == (2, {**KEY, "spelling": "wheel:a"})
+
+
+@pytest.mark.parametrize("place", [3, 100, -1])
+def test_a_shard_with_one_flipped_bit_never_answers_and_the_others_do(place: int) -> None:
+    first = Namespace.open(KEY)
+    first.put(keys(1), rows(1))
+    (damaged,) = first.folder.glob("*.safetensors")
+    first.put(keys(2), rows(2))
+    content = bytearray(damaged.read_bytes())
+    content[place] ^= 1
+    damaged.write_bytes(content)
+    mask, found = Namespace.open(KEY).get(keys(1, 2))
+    assert mask.tolist() == [False, True]
+    assert np.array_equal(found, rows(2))
+
+
+def test_a_dropped_shard_can_be_put_again() -> None:
+    space = Namespace.open(KEY)
+    space.put(keys(1), rows(1))
+    (shard,) = space.folder.glob("*.safetensors")
+    shard.write_bytes(b"")
+    assert not space.get(keys(1))[0].any()
+    assert not shard.exists()
+    space.put(keys(1), rows(1))
+    assert space.get(keys(1))[0].all()
+
+
+def test_a_shard_that_another_process_removed_only_costs_its_rows() -> None:
+    space = Namespace.open(KEY)
+    space.put(keys(1), rows(1))
+    cache.clear()
+    assert not space.get(keys(1))[0].any()
+
+
+def test_the_shards_that_were_used_longest_ago_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = Namespace.open(KEY)
+    for number in (1, 2, 3):
+        space.put(keys(number), rows(number))
+    for age, path in enumerate(sorted(space.folder.glob("*.safetensors"))):
+        os.utime(path, (1_000_000 + age, 1_000_000 + age))
+    Namespace.open(KEY).get(keys(1))  # used now
+    size = next(space.folder.glob("*.safetensors")).stat().st_size
+    monkeypatch.setenv("TAILORBIRD_CACHE_SIZE", str(2 * size))
+    space.put(keys(4), rows(4))
+    assert Namespace.open(KEY).get(keys(1, 2, 3, 4))[0].tolist() == [True, False, False, True]
+
+
+def test_unfinished_files_of_killed_processes_are_swept_and_young_ones_left() -> None:
+    space = Namespace.open(KEY)
+    old, young = space.folder / ".a.part", space.folder / ".b.part"
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (time.time() - 200_000,) * 2)
+    space.put(keys(1), rows(1))
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_clearing_leaves_nothing_and_counts_the_bytes() -> None:
+    space = Namespace.open(KEY)
+    space.put(keys(1), rows(1))
+    size = sum(path.stat().st_size for path in space.folder.iterdir())
+    assert cache.clear() == size
+    assert cache.entries() == []
+    assert list(cache.root().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "size"), [("10GB", 10**10), ("500mb", 5 * 10**8), ("1.5 T", 15 * 10**11), ("7", 7), ("3kB", 3000)]
+)
+def test_a_limit_is_read_as_people_write_it(monkeypatch: pytest.MonkeyPatch, given: str, size: int) -> None:
+    monkeypatch.setenv("TAILORBIRD_CACHE_SIZE", given)
+    assert cache.limit_bytes() == size
+
+
+@pytest.mark.parametrize("given", ["", "much", "-1GB", "10 PB"])
+def test_a_limit_that_is_no_size_is_refused(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("TAILORBIRD_CACHE_SIZE", given)
+    with pytest.raises(BadSpelling, match="must be a size"):
+        cache.limit_bytes()
