@@ -64,8 +64,9 @@ class Modality(Plug, ABC):
         """A small made value, for tracing a body."""
 
     @abstractmethod
-    def save(self, value: Value) -> tuple[bytes, str]:
-        """The value as a file's content and its suffix; `open` of that file gives an equal value."""
+    def save(self, value: Value, limit_bytes: int) -> tuple[bytes, str]:
+        """The value as a file's content and its suffix; `open` of that file gives an equal value, or where that would
+        be larger than the limit, a smaller one that resembles it."""
 
     @abstractmethod
     def open(self, path: Path) -> Value:
@@ -96,7 +97,7 @@ class Encoder(Protocol):
     """A body that is loaded and gives features."""
 
     depths: tuple[tuple[str, int], ...]  # names and widths, in the order of the columns; one is called "last"
-    lanes: int  # how many calls of encode may run at once, from threads; more than one where each call keeps to one core
+    lanes: int  # how many calls of encode may run at once, from threads; over one where each call keeps to one core
 
     def encode(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Features of a batch, all depths side by side: (b, sum of widths)."""

@@ -28,7 +28,7 @@ def fit_logistic(x: Any, y: NDArray[np.int64], n_labels: int, inverse_strength: 
     from sklearn.linear_model import LogisticRegression
 
     entries = x.size if isinstance(x, np.ndarray) else x.nnz
-    rounds = int(np.clip(_WORK / (entries * len(present)), _FEWEST_ROUNDS, _MOST_ROUNDS))
+    rounds = int(np.clip(_WORK / max(entries * len(present), 1), _FEWEST_ROUNDS, _MOST_ROUNDS))
     model = LogisticRegression(C=inverse_strength, max_iter=rounds, tol=_TOLERANCE)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a rival a little short of its optimum is still a rival

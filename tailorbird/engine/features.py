@@ -24,6 +24,7 @@ from tailorbird.store.cache import Namespace
 from tailorbird.types import BodyFolder, Ready, Value
 
 _CHUNK_ROWS = 16  # values that a thread loads at a time
+_AHEAD_CHUNKS = 4  # for each core: enough that no thread waits, few enough to be small beside a window
 _WINDOW_BYTES = 32_000_000  # of loaded items that are sorted together: 200 pictures, or all sentences of a data set
 _SHARD_ROWS, _SHARD_SECONDS = 4096, 20.0  # what a crash may cost
 
@@ -135,7 +136,7 @@ def flow(
     encoder: Encoder, reader: Reader, values: Sequence[tuple[int, Value]], errors: Errors
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Places and features, batch by batch as they are done. What could not be loaded goes into `errors`."""
-    loaders, lanes = ThreadPoolExecutor(max(cores(), encoder.lanes)), ThreadPoolExecutor(encoder.lanes)
+    loaders, lanes = ThreadPoolExecutor(cores()), ThreadPoolExecutor(encoder.lanes)
     running: deque[list[Future[tuple[NDArray[np.int64], NDArray[np.float32]]]]] = deque()
 
     def run(batch: list[Item]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -145,7 +146,7 @@ def flow(
         for window in _windows(_loaded(loaders, reader, values, errors)):
             batches = cut([reader.cost(ready) for _, ready in window], reader.budget, encoder.lanes)
             running.append([lanes.submit(run, [window[i] for i in batch]) for batch in batches])
-            while len(running) > 1000:  # one window is loaded while one is encoded; no more are held
+            while len(running) > 1:  # one window is loaded while one is encoded; no more are held
                 yield from (future.result() for future in running.popleft())
         for futures in running:
             yield from (future.result() for future in futures)
@@ -160,7 +161,7 @@ def _loaded(
     """What was loaded, in order; some chunks are loaded ahead of what was asked for."""
     chunks = (values[i : i + _CHUNK_ROWS] for i in range(0, len(values), _CHUNK_ROWS))
     tasks = ((chunk, pool.submit(reader.load, [value for _, value in chunk])) for chunk in chunks)
-    waiting = deque(islice(tasks, 4 * pool._max_workers))
+    waiting = deque(islice(tasks, _AHEAD_CHUNKS * cores()))
     while waiting:
         chunk, task = waiting.popleft()
         for (k, _), ready in zip(chunk, task.result(), strict=True):

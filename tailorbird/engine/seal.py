@@ -78,11 +78,10 @@ def _fill(sealing: Sealing, folder: Path) -> None:
 def _write_golden(sealing: Sealing, folder: Path) -> list[JSON]:
     chosen: list[str] = []
     for value in sealing.golden:
-        content, suffix = sealing.predictor.modality.save(value)
-        if len(content) <= GOLDEN_LIMIT_BYTES and len(chosen) < GOLDEN_ROWS:
-            name = f"golden/{len(chosen):02}{suffix}"
-            write(folder / name, content)
-            chosen.append(name)
+        content, suffix = sealing.predictor.modality.save(value, GOLDEN_LIMIT_BYTES)
+        name = f"golden/{len(chosen):02}{suffix}"
+        write(folder / name, content)
+        chosen.append(name)
     answers = sealing.predictor.predict([folder / name for name in chosen])
     return [{"file": name, "scores": one.scores} for name, one in zip(chosen, answers, strict=True)]
 
@@ -120,4 +119,4 @@ def _reopen(folder: Path) -> None:
 
 def golden_values(values: Sequence[Value], rows: NDArray[np.int64], seed: int) -> tuple[Value, ...]:
     """Values of the given rows in a random order, to choose golden examples from."""
-    return tuple(values[i] for i in np.random.default_rng(seed).permutation(rows)[: 10 * GOLDEN_ROWS])
+    return tuple(values[i] for i in np.random.default_rng(seed).permutation(rows)[:GOLDEN_ROWS])

@@ -26,7 +26,7 @@ F = TypeVar("F", np.float32, np.float64)
 # The bias is held to the smoothed log shares by this share of the strength: a label without rows stays finite, and the
 # optimum of the others moves by less than 1e-5 of the loss.
 BIAS_SHARE = 1e-3
-TOLERANCE = 1e-7  # a round of L-BFGS that lowers the objective by less than this share of it is the last
+TOLERANCE = 3e-7  # a round of L-BFGS that lowers the objective by less than this share of it is the last
 MAX_ROUNDS = 500
 HISTORY = 10  # pairs that L-BFGS keeps; 30 needed as many rounds on made and real features
 BLOCK = 2**22  # entries of one block of rows: 16 MB of float32
@@ -92,7 +92,8 @@ def path(problem: Problem, strengths: Sequence[float]) -> Iterator[Solution]:
 def leave_one_out(problem: Problem, solution: Solution) -> Floats:
     """The logits that each row would get from a head fitted without it, after one Newton step: (n, c).
 
-    The Hessian is taken label by label. c / (c - 1) makes that exact for two labels, and for uniform probabilities."""
+    The Hessian is taken label by label; c / (c - 1) makes that exact for two labels and for even probabilities. Any one
+    step flatters strengths that are far too weak: with 5 labels and 40 rows 1.18 for a true 1.54, the best is 1.11."""
     z = np.column_stack([problem.basis.z.astype(np.float64), np.ones(len(problem.y))])  # (n, r + 1)
     logits = z @ solution.theta
     p = np.exp(_log_softmax(logits))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import singledispatch
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tailorbird.engine.card import metric_title, show_figure
-from tailorbird.types import Evaluation, Metrics, Prediction, Report, Verdict, Verification
+from tailorbird.engine.card import metric_title
+from tailorbird.types import Evaluation, Figure, Metrics, Prediction, Report, Verdict, Verification
+from tailorbird.verbs.cache import CacheReport
 
 _COLOURS = {"better": "green", "not_distinguishable": "yellow", "worse": "red"}
 
@@ -54,6 +56,23 @@ def _(value: Verification, console: Console, seconds: float) -> None:
         console.print(Text(f"problem: {problem}", style="red"), soft_wrap=True)
 
 
+@page.register
+def _(value: CacheReport, console: Console, seconds: float) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("what", "rows", "MB", "runtime"):
+        table.add_column(title, justify="right" if title in ("rows", "MB") else "left", overflow="fold")
+    for entry in value.entries:
+        about = entry.about
+        what = f"{about.get('body') or about.get('what')}\n{about.get('modality', '')}"
+        runtime = str(about.get("runtime", "")).partition(":")[0]
+        table.add_row(what, f"{entry.rows:,}", f"{entry.size_bytes / 1e6:.1f}", runtime)
+    if value.entries:
+        console.print(table)
+    console.print(f"{value.size_bytes / 1e6:,.1f} MB in {value.folder}, of {value.limit_bytes / 1e9:,.1f} GB at most")
+    if value.cleared_bytes:
+        console.print(f"{value.cleared_bytes / 1e6:,.1f} MB cleared")
+
+
 @page.register(list)
 def _(value: list[Prediction], console: Console, seconds: float) -> None:
     for one in value:
@@ -66,12 +85,16 @@ def _verdict(verdict: Verdict, console: Console) -> None:
 
 
 def _figures(metrics: Metrics, baselines: Mapping[str, Metrics]) -> Table:
-    table = Table(title="figures with their 95 % intervals", title_justify="left")
+    """Figures with their intervals below them: so narrow that a baseline more still fits into 80 columns."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption="in brackets the 95 % interval", caption_justify="left")
     table.add_column("")
-    table.add_column("this model", style="bold")
+    table.add_column("this model", style="bold", justify="right")
     for name in baselines:
-        table.add_column(name)
-    for name, figure in metrics.items():
-        rivals = (show_figure(measured[name]) for measured in baselines.values())
-        table.add_row(metric_title(name), show_figure(figure), *rivals)
+        table.add_column(name, justify="right")
+    for name in metrics:
+        table.add_row(metric_title(name), *(_cell(measured[name]) for measured in (metrics, *baselines.values())))
     return table
+
+
+def _cell(figure: Figure) -> str:
+    return f"{figure.value:.3f}\n({figure.low:.3f}-{figure.high:.3f})"

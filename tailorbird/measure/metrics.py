@@ -56,7 +56,7 @@ def _outcomes(y: Ints, scores: Scores) -> Columns:
 
 def _loss(y: Ints, scores: Scores) -> Columns:
     tiny = np.finfo(np.float64).eps  # where scikit-learn clips
-    return (-np.log(np.clip(scores[np.arange(len(y)), y].astype(np.float64), tiny, 1 - tiny)),)
+    return (-np.log(np.maximum(scores[np.arange(len(y)), y].astype(np.float64), tiny)),)
 
 
 def _overconfidence(y: Ints, scores: Scores) -> Columns:

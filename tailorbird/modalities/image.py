@@ -75,13 +75,21 @@ class Picture(Modality):
         red, green = np.meshgrid(ramp, ramp)
         return np.stack([red, green, red ^ green], -1)
 
-    def save(self, value: Value) -> tuple[bytes, str]:
-        """The file as it is; an array as PNG."""
-        if not isinstance(value, np.ndarray):
-            return _content(value), Path(value).suffix.lower()
-        buffer = io.BytesIO()
-        Image.fromarray(value).save(buffer, "PNG")
-        return buffer.getvalue(), ".png"
+    def save(self, value: Value, limit_bytes: int) -> tuple[bytes, str]:
+        """The file as it is; an array as PNG; what is too large as a JPEG of fewer pixels."""
+        if isinstance(value, np.ndarray):
+            content, suffix = _encoded(Image.fromarray(value), "PNG"), ".png"
+        else:
+            content, suffix = _content(value), Path(value).suffix.lower()
+        if len(content) <= limit_bytes:
+            return content, suffix
+        with self._opened(value) as picture:
+            small = _turned(_flat(picture), _turn(picture))
+        side = max(small.size)
+        while len(content) > limit_bytes and side > 1:
+            small.thumbnail((side, side))
+            content, side = _encoded(small, "JPEG"), side // 2
+        return content, ".jpg"
 
     def open(self, path: Path) -> Value:
         """The path itself: pictures are decoded when they are needed."""
@@ -158,6 +166,12 @@ class _Squares:
             return error
 
 
+def _encoded(picture: Image.Image, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind)
+    return buffer.getvalue()
+
+
 def _path(value: Value) -> Path:
     """Readers of tables leave a path that leads out of the table's folder as the text that it was."""
     if not isinstance(value, Path):
@@ -207,7 +221,8 @@ def _flat(picture: Image.Image) -> Image.Image:
     if picture.mode == "F" or picture.mode.startswith("I"):
         return _eight_bits(picture).convert("RGB")
     if not picture.has_transparency_data:
-        return picture.convert("RGB")
+        # A copy of a picture that is flat already costs as much as a third of its decoding.
+        return picture if picture.mode == "RGB" else picture.convert("RGB")
     colours = picture.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", colours.size, "white"), colours).convert("RGB")
 

@@ -64,10 +64,10 @@ class Text(Modality):
         """A sentence."""
         return "A warm and funny film, and far too short."
 
-    def save(self, value: Value) -> tuple[bytes, str]:
-        """UTF-8; with a byte-order mark where the encoding would be guessed wrongly without."""
-        text = self._text(value)
-        plain = _utf8(text)
+    def save(self, value: Value, limit_bytes: int) -> tuple[bytes, str]:
+        """UTF-8, cut to the limit; with a byte-order mark where the encoding would be guessed wrongly without."""
+        text = _utf8(self._text(value))[: limit_bytes - 3].decode(errors="ignore")
+        plain = text.encode()
         return (plain if _read(plain) == text else b"\xef\xbb\xbf" + plain), ".txt"
 
     def open(self, path: Path) -> Value:

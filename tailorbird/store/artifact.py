@@ -20,7 +20,7 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 # Data formats whose readers run nothing. A pickle under one of these names fails to parse and is never unpickled.
 SUFFIXES = frozenset((".json", ".safetensors", ".onnx", ".md", ".html", ".txt")) | frozenset(
-    (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+    (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 )
 MANIFEST_LIMIT_BYTES = 64_000_000
 

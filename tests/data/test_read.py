@@ -117,6 +117,8 @@ def test_many_decimals_are_a_number_to_predict(tmp_path: Path) -> None:
         read(path, target="rating")
     halves = tabled(tmp_path / "b.csv", text=["some words"] * 600, stars=[str(i % 11 / 2) for i in range(600)])
     assert read(halves, target="stars")
+    codes = tabled(tmp_path / "c.csv", text=["some words"] * 600, code=[str(i % 150) for i in range(600)])
+    assert read(codes, target="code"), "whole numbers may be names"
 
 
 def test_more_than_ten_thousand_labels_are_refused(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_a_table_that_cannot_be_read_says_why(tmp_path: Path, name: str, text: s
 
 
 def test_json_lines_keep_their_kinds_of_values(tmp_path: Path) -> None:
-    lines = '{"text": "a", "n": 1.50}\r\n\n{"more": [1], "text": "b"}\n'
+    lines = '{"text": "a", "n": 1.50}\r\n \n{"more": [1], "text": "b"}\n'
     found = table(written(tmp_path / "a.jsonl", lines))
     assert found.columns == {"text": ("a", "b"), "n": (1.5, None), "more": (None, [1])}
     assert found.ids == ("a.jsonl:1", "a.jsonl:3")

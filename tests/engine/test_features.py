@@ -147,7 +147,13 @@ def test_a_crash_loses_at_most_one_shard(space: Namespace, monkeypatch: pytest.M
 
 def test_no_more_than_a_few_windows_are_loaded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "_WINDOW_BYTES", 2_000)
-    held, most, lock = 0, 0, threading.Lock()
+    held, most, lock, done = 0, 0, threading.Lock(), threading.Event()
+
+    class Slow(Counter):
+        def encode(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+            if not self.batches:
+                done.wait(0.3)  # never set: as long as this takes, loading must come to a halt
+            return super().encode(arrays)
 
     class Watched(Words):
         def load(self, values: Sequence[Value]) -> list[Ready | BadItem]:
@@ -163,7 +169,7 @@ def test_no_more_than_a_few_windows_are_loaded_at_once(monkeypatch: pytest.Monke
                 held -= len(ready)
             return super().stack(ready)
 
-    encode(Counter(), Watched(), words(5000))
+    encode(Slow(), Watched(), words(5000))
     assert most < 1000
 
 

@@ -84,6 +84,17 @@ def test_a_strength_is_solved_alike_at_the_end_of_a_path_and_alone() -> None:
     assert last.loss == pytest.approx(alone.loss, rel=1e-5)
 
 
+@pytest.mark.parametrize("n, d", [(100, 20), (20, 100)])
+def test_the_basis_has_no_correlations_between_its_columns(n: int, d: int) -> None:
+    x, y = made(n, d, 3)
+    problem = pose(x, y, 3, np.random.default_rng(0).uniform(0.1, 2, n).astype(np.float32))
+    z, shares = problem.basis.z.astype(float), problem.shares.astype(float)
+    assert z.shape[1] == min(n - 1, d)
+    assert shares @ z == pytest.approx(np.zeros(z.shape[1]), abs=1e-4)
+    assert (z * shares[:, None]).T @ z == pytest.approx(np.diag(problem.basis.second), abs=1e-4 * d)
+    assert problem.basis.second.sum() == pytest.approx(d)  # each column of x has variance 1
+
+
 def test_the_same_rows_give_the_same_head_bit_for_bit() -> None:
     x, y = made(300, 40, 3)
     first, again = (next(path(pose(x, y, 3, np.ones(300, np.float32)), [0.01])) for _ in range(2))
@@ -102,7 +113,7 @@ def test_a_label_without_rows_gets_a_small_finite_score() -> None:
 def test_constant_and_repeated_columns_change_nothing() -> None:
     x, y = made(200, 20, 3)
     w = np.ones(200, np.float32)
-    wider = np.hstack([x, np.full((200, 1), 1e4, np.float32), np.zeros((200, 2), np.float32)])
+    wider = np.hstack([x, np.full((200, 1), 1234.567, np.float32), np.zeros((200, 2), np.float32)])
     plain, padded = (next(path(pose(rows, y, 3, w), [0.01])) for rows in (x, wider))
     assert padded.loss == pytest.approx(plain.loss, rel=1e-6)
     assert (padded.weight[20:] == 0).all()
@@ -138,17 +149,16 @@ def left_out(x: np.ndarray, y: np.ndarray, c: int, strength: float) -> np.ndarra
     return logits
 
 
-@pytest.mark.parametrize("n, d, c", [(60, 10, 3), (40, 80, 2), (50, 60, 5)])
+@pytest.mark.parametrize("n, d, c", [(50, 10, 3), (24, 40, 2), (30, 45, 5)])
 def test_approximate_leave_one_out_is_near_the_true_one(n: int, d: int, c: int) -> None:
     x, y = made(n, d, c)
     w = np.ones(n, np.float32)
     problem = pose(x, y, c, w)
-    for solution in path(problem, [1.0, 0.1, 0.01]):
+    for solution in path(problem, [1.0, 0.3]):
         near, true = leave_one_out(problem, solution), left_out(x, y, c, solution.strength)
-        inside = log_loss(x @ solution.weight + solution.bias, y, w)
         ours, theirs = log_loss(near, y, w), log_loss(true, y, w)
-        assert ours == pytest.approx(theirs, rel=0.12)
-        assert abs(ours - theirs) < 0.25 * (theirs - inside)  # it sees most of what fitting a row gains on that row
+        inside = log_loss(x @ solution.weight + solution.bias, y, w)
+        assert abs(ours - theirs) < 0.15 * (theirs - inside)  # it sees most of what fitting a row gains on that row
         assert (near.argmax(1) == true.argmax(1)).mean() > 0.9
 
 

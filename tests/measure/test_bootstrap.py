@@ -52,7 +52,7 @@ def test_equal_rows_in_clusters_widen_the_interval() -> None:
 
 def test_every_figure_lies_in_its_interval_and_a_seed_gives_it_again() -> None:
     rng = np.random.default_rng(0)
-    scores = rng.dirichlet(np.ones(3), 80)
+    scores = rng.dirichlet(np.ones(3), 3000)
     y = np.array([rng.choice(3, p=row) for row in scores])  # calibrated, so the calibration error is mere noise
     first, again, other = (figures(METRICS, y, scores, seed=seed) for seed in (5, 5, 6))
     assert first == again != other

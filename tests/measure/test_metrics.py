@@ -50,7 +50,8 @@ def test_calibration_error_is_the_mean_gap_between_confidence_and_accuracy() -> 
 
 
 def test_full_confidence_falls_into_the_last_bin() -> None:
-    assert METRICS["ece"](np.array([0, 0]), np.array([[1.0, 0.0], [0.99, 0.01]])) == pytest.approx(0.005)
+    scores = np.array([[1.0, 0.0], [0.97, 0.03]])
+    assert METRICS["ece"](np.array([1, 0]), scores) == pytest.approx((1 - 0.03) / 2)
 
 
 @pytest.mark.parametrize("name", METRICS)

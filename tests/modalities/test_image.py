@@ -114,6 +114,11 @@ def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path: Path) -> None:
         assert Picture().facts(path).twin == Picture().facts(grey).twin
 
 
+def test_a_bright_deep_grey_is_bright(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.png", Image.fromarray(np.full((40, 40), 40_000, np.uint16)))
+    assert (Picture(size=32).square(path) == 156).all()
+
+
 def test_floats_and_deep_integers_are_seen(tmp_path: Path) -> None:
     grey = colours()[..., 0]
     expected = Picture(size=32).square(grey)
@@ -270,11 +275,11 @@ def test_a_body_for_texts_is_refused(tmp_path: Path) -> None:
 
 def test_a_saved_picture_is_opened_as_it_was(tmp_path: Path) -> None:
     for pixels in (colours(), colours()[..., 0]):
-        content, suffix = Picture().save(pixels)
+        content, suffix = Picture().save(pixels, 100_000)
         assert np.array_equal(np.asarray(Image.open(io.BytesIO(content))), pixels)
         assert suffix == ".png"
     path = saved(tmp_path / "A.JPG", Image.fromarray(colours()))
-    assert Picture().save(path) == (path.read_bytes(), ".jpg")
+    assert Picture().save(path, 100_000) == (path.read_bytes(), ".jpg")
     assert Picture().open(path) == path
     with pytest.raises(BadItem, match="no such file"):
         Picture().open(tmp_path / "none.jpg")
@@ -282,3 +287,13 @@ def test_a_saved_picture_is_opened_as_it_was(tmp_path: Path) -> None:
 
 def test_the_example_is_a_picture() -> None:
     assert Picture().square(Picture().example()).shape == (224, 224, 3)
+
+
+def test_a_picture_that_is_too_large_to_keep_is_kept_smaller(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (600, 800, 3), dtype=np.uint8)
+    path = saved(tmp_path / "large.png", Image.fromarray(noise))
+    content, suffix = Picture().save(path, 60_000)
+    assert len(content) <= 60_000 and suffix == ".jpg"
+    (tmp_path / "small.jpg").write_bytes(content)
+    with Image.open(tmp_path / "small.jpg") as small:
+        assert 0.7 < small.height / small.width < 0.8

@@ -149,7 +149,7 @@ def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: p
     "text", ["plain", "schön 🙂", "a\0b", "\ufeffmarked", "\x01\x02\x03", "line\r\nline\r", "a\0b\0c\0d\0e\0"]
 )
 def test_a_saved_text_is_opened_as_it_was(tmp_path: Path, text: str) -> None:
-    content, suffix = Text().save(text)
+    content, suffix = Text().save(text, 10_000)
     path = tmp_path / f"saved{suffix}"
     path.write_bytes(content)
     assert Text().open(path) == text

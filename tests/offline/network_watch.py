@@ -45,7 +45,7 @@ class Watch:
         self.in_namespace = os.environ.get("TAILORBIRD_NAMESPACE") == "1"
         self.before = namespace.unroutable() if self.in_namespace else 0
         self.planted = self.caught = 0
-        self.attempts: list[str] = []
+        self.attempts = 0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count what tests planted. Reports of parallel workers arrive here too."""
@@ -57,24 +57,23 @@ class Watch:
     def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
         """An attempt is an error of the run, in its exit status and in its closing line."""
         result = yield
-        self.attempts = self._found()
-        if self.attempts:
-            session.config.hook.pytest_runtest_logreport(report=_error("\n".join(self.attempts)))
+        found = [_sentence(json.loads(line)) for line in self.log.read_text().splitlines()]
+        native = namespace.unroutable() - self.before if self.in_namespace else 0
+        if native:
+            found.append(f"native code asked {native} times for a route out of the namespace")
+        self.attempts = len(found) - bool(native) + native
+        if found:
+            session.config.hook.pytest_runtest_logreport(report=_error("\n".join(found)))
             if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self.log.unlink()
         return result
 
-    def _found(self) -> list[str]:
-        found = [_sentence(json.loads(line)) for line in self.log.read_text().splitlines()]
-        native = namespace.unroutable() - self.before if self.in_namespace else 0
-        return found + [f"native code asked {native} times for a route out of the namespace"] * (native > 0)
-
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """The account, in one line."""
         kind = "yes" if self.in_namespace else "no"
         counts = f"planted: {self.planted}, caught: {self.caught}; namespace: {kind}"
-        terminalreporter.write_line(f"network attempts: {len(self.attempts)} ({counts})")
+        terminalreporter.write_line(f"network attempts: {self.attempts} ({counts})")
 
 
 def _error(account: str) -> pytest.TestReport:

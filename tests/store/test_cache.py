@@ -53,7 +53,7 @@ def test_about_is_told_and_is_no_part_of_the_key() -> None:
     assert (entry.rows, entry.about) == (2, {**KEY, "spelling": "wheel:a"})
 
 
-@pytest.mark.parametrize("place", [3, 100, -1])
+@pytest.mark.parametrize("place", [3, 100, -33, -1])  # in the length, the header, the row and its key
 def test_a_shard_with_one_flipped_bit_never_answers_and_the_others_do(place: int) -> None:
     first = Namespace.open(KEY)
     first.put(keys(1), rows(1))

@@ -1,0 +1,115 @@
+"""The probe: what it chooses, on which rows, and what it tells about it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tailorbird.engine.solve import log_loss
+from tailorbird.errors import BadSpelling
+from tailorbird.kinds import Head, Lesson, Method
+from tailorbird.methods.probe import Probe
+from tailorbird.plug import parse
+
+
+def lesson(n: int = 300, n_validation: int = 60, c: int = 3, telling: str = "layer1", seed: int = 0) -> Lesson:
+    """A body of two depths, of which one tells the label apart and the other is noise."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(c, size=n)
+    features = {depth: rng.standard_normal((n, 12)).astype(np.float32) for depth in ("layer1", "last")}
+    features[telling] += 0.5 * rng.standard_normal((c, 12)).astype(np.float32)[y]
+    rows = rng.permutation(n)
+    train, validation = rows[n_validation:], rows[:n_validation]
+    return Lesson(features, y, c, np.ones(n, np.float32), train, validation, seed=0)
+
+
+def logits(head: Head, given: Lesson, rows: np.ndarray) -> np.ndarray:
+    x = np.concatenate([given.features[depth][rows] for depth in head.depths], axis=1)
+    return x @ head.weight + head.bias
+
+
+def test_inner_depths_are_taken_when_they_tell_more() -> None:
+    head = Probe().tailor(lesson(telling="layer1"))
+    assert head.depths == ("layer1", "last") and head.weight.shape == (24, 3) and head.bias.shape == (3,)
+
+
+def test_the_last_depth_alone_is_taken_when_inner_ones_are_noise() -> None:
+    assert Probe().tailor(lesson(telling="last")).depths == ("last",)
+
+
+def test_the_strength_is_the_one_of_least_loss_on_validation_rows() -> None:
+    given = lesson()
+    head = Probe().tailor(given)
+    rows = given.validation
+    told = log_loss(logits(head, given, rows), given.y[rows], np.ones(len(rows)))
+    assert head.notes["log_loss"] == pytest.approx(told, rel=1e-5)
+    assert told == pytest.approx(min(loss for one in head.notes["candidates"] for _, loss in one["losses"]), rel=1e-5)
+    assert head.notes["held_out"] == "validation"
+
+
+def test_without_validation_rows_leave_one_out_chooses() -> None:
+    given = lesson(n=90, n_validation=0)
+    head = Probe().tailor(given)
+    assert head.notes["held_out"] == "leave-one-out"
+    inside = log_loss(logits(head, given, given.train), given.y[given.train], np.ones(90))
+    assert (
+        inside < head.notes["log_loss"] < np.log(3)
+    )  # less than the rows that were fitted promise, more than guessing
+
+
+def test_the_path_ends_when_two_strengths_in_a_row_were_worse() -> None:
+    notes = Probe(strengths=30).tailor(lesson(telling="last")).notes
+    for candidate in notes["candidates"]:
+        losses = [loss for _, loss in candidate["losses"]]
+        assert len(losses) < 30 and min(losses) == losses[-3]
+
+
+def test_the_temperature_undoes_overconfidence() -> None:
+    given = lesson(n=120, n_validation=60)
+    head = Probe(strengths=1).tailor(replace(given, train=given.train[:20]))
+    x = np.concatenate([given.features[depth][given.validation] for depth in head.depths], axis=1)
+    y = given.y[given.validation]
+    tempered, plain = head.scores(x), replace(head, temperature=1.0).scores(x)
+    losses = [-np.log(p[np.arange(len(y)), y]).mean() for p in (tempered, plain)]
+    assert losses[0] < losses[1] and head.notes["temperature"] == head.temperature
+
+
+def test_row_weights_turn_the_head_towards_the_heavy_label() -> None:
+    given = lesson(c=2, telling="last")
+    given = replace(
+        given, y=np.where(np.random.default_rng(1).random(300) < 0.3, 1 - given.y, given.y)
+    )  # not separable
+    heavy = replace(given, row_weights=np.where(given.y == 1, 20, 1).astype(np.float32))
+    plain, turned = (Probe().tailor(one) for one in (given, heavy))
+    share = [(logits(head, given, given.train).argmax(1) == 1).mean() for head in (plain, turned)]
+    assert share[0] < 0.6 < 0.8 < share[1]
+
+
+def test_a_label_without_rows_to_learn_from_is_never_the_answer() -> None:
+    given = replace(lesson(c=3), n_labels=5)
+    head = Probe().tailor(given)
+    assert head.weight.shape[1] == 5 and logits(head, given, given.train).argmax(1).max() < 3
+
+
+def test_the_same_lesson_gives_the_same_head() -> None:
+    first, again = (Probe().tailor(lesson()) for _ in range(2))
+    assert first.weight.tobytes() == again.weight.tobytes() and first.temperature == again.temperature
+
+
+@pytest.mark.parametrize("spelling, depths", [("probe:last", ("last",)), ("probe:inner", ("layer1", "last"))])
+def test_the_depths_can_be_asked_for(spelling: str, depths: tuple[str, ...]) -> None:
+    for telling in ("layer1", "last"):
+        assert parse("method", spelling, Method).tailor(lesson(telling=telling)).depths == depths
+
+
+def test_inner_depths_that_a_body_lacks_are_refused_with_a_way_out() -> None:
+    given = lesson()
+    with pytest.raises(BadSpelling, match="this one has none") as caught:
+        Probe(depths="inner").tailor(replace(given, features={"last": given.features["last"]}))
+    assert caught.value.hint == "--method probe"
+
+
+def test_a_body_with_one_depth_gives_one_candidate() -> None:
+    given = lesson()
+    head = Probe().tailor(replace(given, features={"last": given.features["last"]}))
+    assert head.depths == ("last",) and len(head.notes["candidates"]) == 1
