@@ -81,9 +81,15 @@ class Page:
             assert not fault, f"{block}\n{fault}"
             return
         for line in console_lines(block):
-            command = ["bash", "-c", line.command]
             result = subprocess.run(
-                command, cwd=self._folder, env=self._environment, capture_output=True, text=True, check=False
+                ["bash", "-c", line.command],
+                cwd=self._folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
             )
             said = f"$ {line.command}\n{result.stdout}\n{result.stderr}"
             assert result.returncode == line.code, f"exit {result.returncode}, not {line.code}:\n{said}"

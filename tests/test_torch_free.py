@@ -73,7 +73,9 @@ def model(tmp_path: Path) -> Path:
     with (tmp_path / "rows.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("text", "mood"), *rows])
     fit = ("fit", "rows.csv", "--target", "mood", "--model", "toy:text", "--out", "model")
-    subprocess.run([sys.executable, "-m", "tailorbird", *fit], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "tailorbird", *fit], cwd=tmp_path, check=True, capture_output=True, timeout=120
+    )
     return tmp_path / "model"
 
 

@@ -52,8 +52,9 @@ class Probe(Method):
         chosen = min(tries, key=lambda one: one.loss)
         held = _held_out(lesson)
         t = temperature(chosen.logits, lesson.y[held], lesson.row_weights[held])
+        solved = _with_held_out(lesson, chosen) if len(lesson.validation) else chosen.best
         notes = {**_notes(lesson, tries, chosen), "temperature": t, "seconds": round(perf_counter() - started, 3)}
-        return Head(chosen.depths, chosen.best.weight, chosen.best.bias, t, notes)
+        return Head(chosen.depths, solved.weight, solved.bias, t, notes)
 
     def _candidates(self, offered: tuple[str, ...]) -> list[tuple[str, ...]]:
         last = [("last",)] if self.depths != "inner" else []
@@ -85,6 +86,14 @@ class Probe(Method):
 def _held_out(lesson: Lesson) -> NDArray[np.int64]:
     """Rows that choices are made on: the validation part, or the training rows, each as if it had been left out."""
     return lesson.validation if len(lesson.validation) else lesson.train
+
+
+def _with_held_out(lesson: Lesson, chosen: _Try) -> Solution:
+    """The chosen head, solved once more: what is settled on the validation rows is settled, and then they may teach."""
+    rows = np.concatenate([lesson.train, lesson.validation])
+    x = _columns(lesson, chosen.depths, rows)
+    problem = pose(x, lesson.y[rows], lesson.n_labels, lesson.row_weights[rows])
+    return next(path(problem, [chosen.best.strength]))
 
 
 def _held_out_logits(problem: Problem, solution: Solution, outside: NDArray[np.float32]) -> NDArray[np.floating[Any]]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tailorbird.engine.solve import log_loss
+from tailorbird.engine.solve import log_loss, path, pose
 from tailorbird.errors import BadSpelling
 from tailorbird.kinds import Head, Lesson, Method
 from tailorbird.methods.probe import Probe
@@ -40,11 +40,19 @@ def test_the_last_depth_alone_is_taken_when_inner_ones_are_noise() -> None:
 def test_the_strength_is_the_one_of_least_loss_on_validation_rows() -> None:
     given = lesson()
     head = Probe().tailor(given)
-    rows = given.validation
-    told = log_loss(logits(head, given, rows), given.y[rows], np.ones(len(rows)))
-    assert head.notes["log_loss"] == pytest.approx(told, rel=1e-5)
-    assert told == pytest.approx(min(loss for one in head.notes["candidates"] for _, loss in one["losses"]), rel=1e-5)
+    losses = [(loss, one["depths"]) for one in head.notes["candidates"] for _, loss in one["losses"]]
+    assert (head.notes["log_loss"], list(head.depths)) == min(losses)
     assert head.notes["held_out"] == "validation"
+
+
+def test_what_chose_the_strength_teaches_too_in_the_end() -> None:
+    given = lesson()
+    head = Probe().tailor(given)
+    rows = np.concatenate([given.train, given.validation])
+    x = np.concatenate([given.features[depth][rows] for depth in head.depths], axis=1)
+    problem = pose(x, given.y[rows], given.n_labels, given.row_weights[rows])
+    alike = next(path(problem, [head.notes["strength"]]))
+    np.testing.assert_allclose(head.weight, alike.weight, atol=1e-6)
 
 
 def test_without_validation_rows_leave_one_out_chooses() -> None:
