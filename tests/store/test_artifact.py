@@ -78,7 +78,9 @@ def test_a_pickle_that_the_manifest_lists_is_refused_by_its_suffix(tmp_path: Pat
         open_artifact(folder)
 
 
-@pytest.mark.parametrize("name", ["../outside.txt", "/etc/passwd", "a/../../b.txt", "a\\b.txt", "C:x.txt", "./a.txt", ""])
+@pytest.mark.parametrize(
+    "name", ["../outside.txt", "/etc/passwd", "a/../../b.txt", "a\\b.txt", "C:x.txt", "./a.txt", ""]
+)
 def test_a_name_that_leads_out_of_the_folder_is_refused(model: Path, name: str) -> None:
     manifest = json.loads((model / MANIFEST).read_bytes())
     told = problems(model, {**manifest, "files": {**manifest["files"], name: "0" * 64}})

@@ -29,7 +29,7 @@ FIT = {"target": "label", "model": "toy:text", "runtime": "torch"}
 def sentences(n: int, seed: int = 0) -> list[tuple[str, str]]:
     """Made sentences that one word tells apart."""
     dice = random.Random(seed)
-    words = "film actor story light road music dog river house song".split()
+    words = ["film", "actor", "story", "light", "road", "music", "dog", "river", "house", "song"]
     told = [("good", "pos"), ("bad", "neg")]
     return [
         (f"{' '.join(dice.choices(words, k=6))} {told[i % 2][0]} {dice.random()}", told[i % 2][1]) for i in range(n)
