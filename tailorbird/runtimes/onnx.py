@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from tailorbird.errors import BadBody
 from tailorbird.kinds import Encoder, Runtime
 from tailorbird.store import graphs
 from tailorbird.types import BodyFolder, Device
+
+# The official builds report to their maker unless this is set before the library is loaded (its Privacy.md).
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime
 
 
 class Onnx(Runtime):

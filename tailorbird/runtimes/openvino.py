@@ -21,6 +21,9 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 import openvino  # noqa: E402 (after the line above)
 
+# Its first array makes the binding set itself up, and two threads that do so at once wait for each other for ever.
+openvino.Tensor(np.zeros(1, np.float32))
+
 
 class Openvino(Runtime):
     """OpenVINO in 32-bit floating point."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import importlib.util
 import locale
 import os
 import sys
@@ -14,11 +15,20 @@ from platformdirs import PlatformDirs
 
 from tailorbird.errors import FetchFailed
 
-DEFAULT_INDEX = "https://pypi.org/simple"
 _SECTIONS = ("global", "install", "download")  # a later one wins, and the environment wins over all
 _ALIASES = {"pypi-url": "index-url", "default-timeout": "timeout"}
 _TRUE = ("1", "true", "t", "yes", "y", "on")
 _FALSE = ("0", "false", "f", "no", "n", "off")
+
+
+def default_index() -> str:
+    """The index that pip itself asks where nothing is configured. Raises FetchFailed if pip is not installed."""
+    if importlib.util.find_spec("pip") is None:
+        raise FetchFailed(
+            "no package index is configured, and pip is not installed to tell its own", "set PIP_INDEX_URL"
+        )
+    # Private to pip, and the same since pip 10: its default is its own to change, so it is not written down here.
+    return str(importlib.import_module("pip._internal.models.index").PyPI.simple_url)
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,7 @@ class PipSettings:
 def pip_settings() -> PipSettings:
     """The settings of pip's files and PIP_* variables, in pip's order of precedence. Raises FetchFailed."""
     values = _values(os.environ)
-    indexes = [values.get("index-url", DEFAULT_INDEX), *values.get("extra-index-url", "").split()]
+    indexes = [values.get("index-url") or default_index(), *values.get("extra-index-url", "").split()]
     return PipSettings(
         index_urls=() if _flag(values, "no-index") else tuple(indexes),
         find_links=tuple(values.get("find-links", "").split()),

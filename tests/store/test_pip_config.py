@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tailorbird.errors import FetchFailed
-from tailorbird.store.pip_config import DEFAULT_INDEX, pip_settings
+from tailorbird.store.pip_config import default_index, pip_settings
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def write(path: Path, text: str) -> None:
 
 def test_without_configuration_the_public_index_is_asked() -> None:
     settings = pip_settings()
-    assert settings.index_urls == (DEFAULT_INDEX,)
+    assert settings.index_urls == (default_index(),)
     assert (settings.find_links, settings.proxy, settings.cert, settings.timeout_s) == ((), None, None, 15)
 
 
@@ -83,7 +83,7 @@ def test_lists_and_other_spellings_are_understood(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PIP_PROXY", "me:secret@proxy:3128")
     settings = pip_settings()
     assert settings.proxy == "http://me:secret@proxy:3128"
-    assert settings.index_urls == (DEFAULT_INDEX, "https://a/simple", "file:///b/simple")
+    assert settings.index_urls == (default_index(), "https://a/simple", "file:///b/simple")
     assert (settings.timeout_s, settings.client_cert) == (7.5, "me.pem")
     assert [place for place, _ in settings.locations][:2] == ["/wheels", "file:///b/simple"]
     assert len(settings.locations) == 5
