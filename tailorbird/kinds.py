@@ -35,7 +35,7 @@ class Reader(Protocol):
         """Each value ready for the body, or the reason why not, in the same order. Safe to call from threads."""
 
     def cost(self, ready: Ready) -> int:
-        """What one item costs in a batch, in the unit of `budget`: its tokens, or 1."""
+        """What one item costs in a batch, in the unit of `budget`."""
 
     def stack(self, ready: Sequence[Ready]) -> dict[str, NDArray[Any]]:
         """The named arrays of a batch, padded; the first axis is the batch."""

@@ -148,13 +148,13 @@ class _Squares:
     """Pictures as squares for a body: (size, size, 3) uint8."""
 
     modality: Picture
-    budget: int = 32  # pictures: larger batches were no faster on two cores
+    budget: int = 8 * 224 * 224  # pixels: 32 pictures of that size at once were 10 % slower, for the cache of a core
 
     def load(self, values: Sequence[Value]) -> list[Ready | BadItem]:
         return [self._one(value) for value in values]
 
     def cost(self, ready: Ready) -> int:
-        return 1
+        return ready.shape[0] * ready.shape[1]
 
     def stack(self, ready: Sequence[Ready]) -> dict[str, NDArray[Any]]:
         return {"pixels": np.stack(ready)}

@@ -264,7 +264,7 @@ def test_a_reader_gives_bytes_and_keeps_bad_items_apart(tmp_path: Path) -> None:
     batch = reader.stack([first, last])
     assert batch["pixels"].shape == (2, 32, 32, 3)
     assert batch["pixels"].dtype == np.uint8
-    assert (reader.cost(first), reader.budget) == (1, 32)
+    assert reader.budget // reader.cost(first) >= 8
 
 
 def test_a_body_for_texts_is_refused(tmp_path: Path) -> None:
