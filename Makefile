@@ -13,7 +13,7 @@ ARGS ?=
 
 demo: $(VENV)/installed-all  ## a model of the film reviews, its verdict and its figures
 	@for name in $(BODIES) $(SAMPLES); do $(VENV)/bin/tailorbird pull $$name || exit; done
-	$(VENV)/bin/tailorbird demo
+	$(VENV)/bin/tailorbird demo --force
 
 # Features and graphs of an earlier run could hide a fault of this one. Two workers share two cores, so a thread each.
 test: check .cache/pulled $(FASHION_MNIST)  ## everything that must hold, without a network

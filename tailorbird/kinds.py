@@ -29,7 +29,7 @@ class Reader(Protocol):
 
     @property
     def budget(self) -> int:
-        """The cost of a good batch: tokens for texts, pictures for pictures."""
+        """The cost of a good batch: tokens for texts, pixels for pictures."""
 
     def load(self, values: Sequence[Value]) -> list[Ready | BadItem]:
         """Each value ready for the body, or the reason why not, in the same order. Safe to call from threads."""

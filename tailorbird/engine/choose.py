@@ -84,7 +84,7 @@ def choose(
     device: Device = "auto",
 ) -> Choice:
     """The fastest installed runtime whose features agree with torch's, open; remembered for this machine and these
-    versions. values: real rows to compare on, a few dozen; runtime: the name of the only one to consider."""
+    versions. values: real rows, of which a few dozen are compared on; runtime: the name of the only one to consider."""
     runtimes = _installed() if runtime is None else {runtime: _runtime(runtime)}
     where = _Place(body, modality, threads or cores(), _device(device, runtimes))
     able = {name: plug for name, plug in runtimes.items() if where.device in plug.devices}
@@ -99,7 +99,7 @@ def choose(
     return Choice(found.runtime, where.open(plug), where.graph(plug), found.parity, found.speeds)
 
 
-def reopen(body: BodyFolder, modality: Modality, runtime: str, *, threads: int = 0, device: Device = "auto") -> Encoder:
+def reopen(body: BodyFolder, modality: Modality, runtime: str, *, threads: int = 0, device: Device = "auto") -> Choice:
     """The body in the runtime that was chosen before, or in another if that is not installed or has no graph here.
     Measures and exports nothing. Raises MissingExtra if no runtime can open the body."""
     installed = _installed()
@@ -110,7 +110,7 @@ def reopen(body: BodyFolder, modality: Modality, runtime: str, *, threads: int =
         if (has_graph or plug.needs == "module") and (device == "auto" or device in plug.devices):
             if name != runtime:
                 tell(f"{runtime} cannot run the body here, so {name} does; their features agree")
-            return where.open(plug)
+            return Choice(name, where.open(plug), where.graph(plug), {}, {})
     raise missing_extra(f"running {body.spelling!r}, whose graph is not in the store,", REFERENCE)
 
 

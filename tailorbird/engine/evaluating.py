@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from tailorbird.data.check import Checked, check
 from tailorbird.data.read import read
 from tailorbird.data.split import clusters
-from tailorbird.engine.features import columns
 from tailorbird.engine.judge import judge
 from tailorbird.engine.learn import answer
-from tailorbird.engine.material import beginnings, facts_memory
+from tailorbird.engine.material import beginnings, facts_memory, known_features
 from tailorbird.engine.predictor import Predictor, load
 from tailorbird.errors import BadData
 from tailorbird.kinds import Evidence
@@ -38,15 +37,12 @@ def evaluate(
     rows = checked.dataset.rows
     assert rows.targets is not None, "check leaves no row without a target"
     y = p.task.encode([str(one) for one in rows.targets], p.labels)
-    features, errors = p.features(checked.values)
-    if errors:
-        place, error = next(iter(errors.items()))
-        raise BadData(f"{rows.ids[place]!r} changed while it was being read: {error}", "run again")
+    features = known_features(p.choice, p.body, p.modality, checked)
     findings = (*checked.dataset.findings, *_seen(p, checked))
     for finding in findings:
         tell_finding(finding)
-    by_depth = {name: columns(p.encoder.depths, (name,), features) for name, _ in p.encoder.depths}
-    scores, theirs = answer(p.head, p.baselines, by_depth, Evidence(checked.values, checked.sketches, by_depth["last"]))
+    evidence = Evidence(checked.values, checked.sketches, features["last"])
+    scores, theirs = answer(p.head, p.baselines, features, evidence)
     rivals = {name: (p.baselines[name][0], one) for name, one in theirs.items()}
     judged = judge(p.task, p.labels, y, scores, rivals, clusters(checked), seed)
     return Evaluation(model=str(p.path), rows=len(y), findings=findings, **vars(judged))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -15,6 +14,7 @@ from tailorbird.data.read import join, read, read_like
 from tailorbird.data.split import Split, split
 from tailorbird.engine.card import card
 from tailorbird.engine.clock import Clock
+from tailorbird.engine.features import cores
 from tailorbird.engine.judge import Judgement, judge
 from tailorbird.engine.learn import Learned, Trial, baselines_for, learn_and_try
 from tailorbird.engine.material import Material, beginnings, facts_memory, gather_features, lesson_from
@@ -67,8 +67,15 @@ def run(order: Order) -> Predictor:
     """Fit, measure, seal. Raises TailorbirdError before anything is written, or leaves nothing behind."""
     plugs, clock = _plugs(order), Clock()
     check_place(Path(order.out), order.force)
-    needs("fit", "sklearn", "scipy")
-    threads = order.threads or available_threads()
+    needs("fit", "sklearn", "scipy", "threadpoolctl")
+    from threadpoolctl import threadpool_limits  # scikit-learn brings it; answering does without both
+
+    threads = order.threads or cores()
+    with threadpool_limits(threads):
+        return _run(order, plugs, threads, clock)
+
+
+def _run(order: Order, plugs: _Plugs, threads: int, clock: Clock) -> Predictor:
     with clock.at("read"):
         shop = _read(order, plugs)
     with clock.at("features"):
@@ -92,11 +99,6 @@ def run(order: Order) -> Predictor:
     sealing = Sealing(p, report, card(report, shop.body), _plain(order), golden, order.embed)
     write_artifact(sealing, Path(order.out), replace=order.force)
     return replace(p, report=replace(report, seconds=clock.seconds()))
-
-
-def available_threads() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

@@ -47,17 +47,16 @@ def judge(
             advance(1)
     titles = {name: plug.title for name, (plug, _) in rivals.items()}
     told = verdict(y, scores, {name: theirs for name, (_, theirs) in rivals.items()}, together, titles, seed)
-    table = confusion(y, scores.argmax(1), len(labels))
-    return Judgement(metrics, measured, told, _rows(table), _per_class(table, labels))
+    given = scores.argmax(1)
+    per_class = zip(labels, class_table(y, given, len(labels)), strict=True)
+    return Judgement(
+        metrics, measured, told, _table(y, given, len(labels)), tuple({"label": one, **row} for one, row in per_class)
+    )
 
 
 # Beyond this many labels the table is for no one's eyes, and its square would swamp the report.
 _CONFUSION_LIMIT = 200
 
 
-def _rows(table: NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(map(int, row)) for row in table) if len(table) <= _CONFUSION_LIMIT else ()
-
-
-def _per_class(table: NDArray[np.int64], labels: tuple[str, ...]) -> tuple[Mapping[str, JSON], ...]:
-    return tuple({"label": label, **row} for label, row in zip(labels, class_table(table), strict=True))
+def _table(y: NDArray[np.int64], given: NDArray[np.int64], n_labels: int) -> tuple[tuple[int, ...], ...]:
+    return tuple(map(tuple, confusion(y, given, n_labels).tolist())) if n_labels <= _CONFUSION_LIMIT else ()

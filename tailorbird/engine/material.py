@@ -17,8 +17,6 @@ from tailorbird.kinds import Evidence, Lesson, Modality
 from tailorbird.store.cache import Namespace
 from tailorbird.types import BodyFolder, Device
 
-_SAMPLE_ROWS = 32  # to compare runtimes on
-
 
 @dataclass(frozen=True)
 class Material:
@@ -54,16 +52,22 @@ def gather_features(
 ) -> Material:
     """Choose a runtime on the first rows, and encode every row with it, out of the cache where it can."""
     wanted = None if runtime == "auto" else runtime
-    values = checked.values
-    choice = choose(body, modality, values[:_SAMPLE_ROWS], runtime=wanted, threads=threads, device=device)
+    choice = choose(body, modality, checked.values, runtime=wanted, threads=threads, device=device)
+    return Material(checked, choice, known_features(choice, body, modality, checked))
+
+
+def known_features(
+    choice: Choice, body: BodyFolder, modality: Modality, checked: Checked
+) -> dict[str, NDArray[np.float32]]:
+    """Features of every checked row by depth, (n, d) each; from the cache where it has them, and kept there."""
     space = namespace_of(body, modality, choice.runtime, choice.encoder)
-    features, errors = encode(choice.encoder, modality.reader(body), values, checked.digests, space)
+    features, errors = encode(choice.encoder, modality.reader(body), checked.values, checked.digests, space)
     for place, error in errors.items():
         # It could be decoded a moment ago, so this is no ordinary bad row: the file changed under our hands.
         name = checked.dataset.rows.ids[place]
         raise BadData(f"{name!r} changed while it was being read: {error}", "run again when nothing writes to the data")
     depths = choice.encoder.depths
-    return Material(checked, choice, {name: columns(depths, (name,), features) for name, _ in depths})
+    return {name: columns(depths, (name,), features) for name, _ in depths}
 
 
 def lesson_from(

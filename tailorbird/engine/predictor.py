@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tailorbird.engine.choose import reopen
+from tailorbird.engine.choose import Choice, reopen
 from tailorbird.engine.features import columns, encode
 from tailorbird.errors import BadBody, BadItem
 from tailorbird.kinds import Baseline, Head, Modality, Source, State, Task
@@ -21,9 +20,6 @@ from tailorbird.store.artifact import Artifact, open_artifact
 from tailorbird.store.bodies import open_body
 from tailorbird.store.tensors import read_tensors
 from tailorbird.types import BodyFolder, Device, Prediction, Report, Value
-
-if TYPE_CHECKING:
-    from tailorbird.kinds import Encoder
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ class Predictor:
     report: Report | None = field(default=None, compare=False)
 
     @cached_property
-    def encoder(self) -> Encoder:
+    def choice(self) -> Choice:
         """The body, loaded in the recorded runtime, or in another whose features agree with it."""
         return reopen(self.body, self.modality, self.runtime, threads=self.threads, device=self.device)
 
@@ -74,7 +70,7 @@ class Predictor:
         """Predictions for values that were read already."""
         good = [i for i, value in enumerate(values) if not isinstance(value, BadItem)]
         features, errors = self.features([value for value in values if not isinstance(value, BadItem)])
-        scores = self.head.scores(columns(self.encoder.depths, self.head.depths, features))
+        scores = self.head.scores(columns(self.choice.encoder.depths, self.head.depths, features))
         failed = {i: value for i, value in enumerate(values) if isinstance(value, BadItem)}
         failed |= {good[place]: error for place, error in errors.items()}
         place = {row: k for k, row in enumerate(good)}
@@ -87,7 +83,7 @@ class Predictor:
 
     def features(self, values: Sequence[Value]) -> tuple[NDArray[np.float32], dict[int, BadItem]]:
         """Features of values, all depths side by side: (n, d), with the errors by place. Not kept in the cache."""
-        return encode(self.encoder, self.modality.reader(self.body), values)
+        return encode(self.choice.encoder, self.modality.reader(self.body), values)
 
 
 def load(path: str | Path, *, threads: int = 0, device: Device = "auto") -> Predictor:

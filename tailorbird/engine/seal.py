@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tailorbird.engine.predictor import Predictor
 from tailorbird.errors import BadOutput
 from tailorbird.progress import stage
-from tailorbird.store.artifact import is_artifact, seal
+from tailorbird.store.artifact import is_artifact, read_manifest, seal
 from tailorbird.store.bodies import copy_body
 from tailorbird.store.files import canonical, check_writable, tensors, whole_folder, write
 from tailorbird.store.graphs import copy_graph
@@ -55,6 +55,9 @@ def write_artifact(sealing: Sealing, out: Path, *, replace: bool) -> None:
         advance(1)
         _reopen(folder)
         advance(1)
+        ours = read_manifest(folder)["digest"]
+    if read_manifest(out)["digest"] != ours:  # another process was first, and a whole model is never torn down
+        raise BadOutput(f"{str(out)!r} was made by another process meanwhile", "choose another --out, or use --force")
 
 
 def _fill(sealing: Sealing, folder: Path) -> None:

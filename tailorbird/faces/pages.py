@@ -13,6 +13,7 @@ from rich.text import Text
 from tailorbird.engine.card import metric_title
 from tailorbird.types import Evaluation, Figure, Metrics, Prediction, Report, Verdict, Verification
 from tailorbird.verbs.cache import CacheReport
+from tailorbird.verbs.pull import Pulled
 
 _COLOURS = {"better": "green", "not_distinguishable": "yellow", "worse": "red"}
 
@@ -71,6 +72,14 @@ def _(value: CacheReport, console: Console, seconds: float) -> None:
     console.print(f"{value.size_bytes / 1e6:,.1f} MB in {value.folder}, of {value.limit_bytes / 1e9:,.1f} GB at most")
     if value.cleared_bytes:
         console.print(f"{value.cleared_bytes / 1e6:,.1f} MB cleared")
+
+
+@page.register
+def _(value: Pulled, console: Console, seconds: float) -> None:
+    done = "was there already" if value.already else f"pulled in {seconds:.1f} s"
+    lines = [f"{value.spelling} {done}: {value.size_bytes / 1e6:,.1f} MB", f"  in {value.path}"]
+    lines += [f"  {name.replace('_', ' ')}: {one}" for name, one in value.card.items()]
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
 @page.register(list)

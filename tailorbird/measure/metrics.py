@@ -38,9 +38,9 @@ def confusion(y: Ints, predicted: Ints, n_labels: int) -> Ints:
     return np.bincount(y * n_labels + predicted, minlength=n_labels**2).reshape(n_labels, n_labels)
 
 
-def class_table(table: Ints) -> list[dict[str, float | int]]:
-    """Precision, recall, f1 and support of each label of a confusion table; 0 where a share has no rows."""
-    hits, support, given = table.diagonal(), table.sum(1), table.sum(0)
+def class_table(y: Ints, predicted: Ints, n_labels: int) -> list[dict[str, float | int]]:
+    """Precision, recall, f1 and support of each label; 0 where a share has no rows."""
+    hits, support, given = (np.bincount(rows, minlength=n_labels) for rows in (y[y == predicted], y, predicted))
     columns = (_share(hits, given), _share(hits, support), _share(2 * hits, support + given), support)
     names = ("precision", "recall", "f1", "support")
     return [dict(zip(names, row, strict=True)) for row in zip(*(column.tolist() for column in columns), strict=True)]

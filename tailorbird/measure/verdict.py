@@ -87,11 +87,11 @@ def _tail(ways: Floats, k: Ints, trials: int, share: float) -> float:
 
 def _sentence(outcome: Outcome, title: str, accuracies: tuple[float, float], difference: Figure, n: int) -> str:
     model, baseline = (f"{100 * value:.1f} %" for value in accuracies)
-    value, low, high = (f"{100 * part:+.1f}" for part in (difference.value, difference.low, difference.high))
+    value, low, high = (f"{100 * part + 0.0:+.1f}" for part in (difference.value, difference.low, difference.high))
     gap = f"a difference of {value} points (95 % interval {low} to {high})"
     seen = f"accuracy {model} against {baseline} on {n:,} rows, {gap}"
     if outcome == "better":
         return f"The model is better than {title}: {seen}."
     if outcome == "worse":
         return f"Do not use this model, take {title}: the model is worse, {seen}."
-    return f"Do not use this model, take {title}: the two cannot be told apart, {seen}. More test rows may decide."
+    return f"No gain over {title} is shown, so take that, which is simpler, or test on more rows: {seen}."

@@ -154,7 +154,7 @@ class _Squares:
         return [self._one(value) for value in values]
 
     def cost(self, ready: Ready) -> int:
-        return ready.shape[0] * ready.shape[1]
+        return int(ready.size) // 3
 
     def stack(self, ready: Sequence[Ready]) -> dict[str, NDArray[Any]]:
         return {"pixels": np.stack(ready)}

@@ -204,13 +204,14 @@ def test_reopening_takes_the_recorded_runtime_and_the_features_are_the_same(body
     choice = choose(body, MODALITY, TEXTS, threads=1)
     reader = MODALITY.reader(body)
     ready = [item for item in reader.load(TEXTS) if isinstance(item, np.ndarray)]
-    again = reopen(body, MODALITY, "openvino", threads=1)
+    again = reopen(body, MODALITY, "openvino", threads=1).encoder
     assert type(again) is type(choice.encoder)
     assert np.array_equal(again.encode(reader.stack(ready)), choice.encoder.encode(reader.stack(ready)))
 
 
 def test_reopening_without_a_graph_uses_torch_and_exports_nothing(bare: BodyFolder) -> None:
-    assert type(reopen(bare, MODALITY, "openvino")).__name__ == "TorchEncoder"
+    opened = reopen(bare, MODALITY, "openvino")
+    assert opened.runtime == "torch" and type(opened.encoder).__name__ == "TorchEncoder"
     assert graphs.find(bare, MODALITY) is None
 
 
@@ -220,7 +221,7 @@ def test_reopening_without_the_recorded_runtime_takes_another(
     speeds(openvino=9)
     choose(body, MODALITY, TEXTS, threads=1)
     without("openvino", "torch")
-    assert type(reopen(body, MODALITY, "openvino")).__name__ == "OnnxEncoder"
+    assert reopen(body, MODALITY, "openvino").runtime == "onnx"
 
 
 def test_reopening_with_nothing_to_run_it_names_the_extra(bare: BodyFolder, without: Callable[..., None]) -> None:

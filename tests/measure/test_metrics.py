@@ -69,12 +69,12 @@ def test_confusion_and_the_table_by_label_are_those_of_scikit_learn() -> None:
     table = confusion(y, predicted, 5)
     assert (table == peer.confusion_matrix(y, predicted)).all()
     theirs = peer.precision_recall_fscore_support(y, predicted)
-    ours = class_table(table)
+    ours = class_table(y, predicted, 5)
     for column, name in zip(theirs, ("precision", "recall", "f1", "support"), strict=True):
         assert [row[name] for row in ours] == pytest.approx(list(column))
 
 
 def test_a_label_that_is_neither_true_nor_given_has_zeros_in_the_table() -> None:
-    assert class_table(confusion(np.array([0]), np.array([0]), 2))[1] == {
+    assert class_table(np.array([0]), np.array([0]), 2)[1] == {
         "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0,
     }  # fmt: skip

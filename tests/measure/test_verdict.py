@@ -83,7 +83,7 @@ def test_a_model_that_is_not_better_is_advised_against_by_name() -> None:
     right = np.random.default_rng(0).random(300) < 0.8
     same = judged(right, right)
     assert same.outcome == "not_distinguishable"
-    assert same.sentence.startswith("Do not use this model, take baseline b0:")
+    assert same.sentence.startswith("No gain over baseline b0 is shown, so take that")
     worse = judged(right & (np.arange(300) % 3 > 0), right)
     assert worse.outcome == "worse"
     assert worse.sentence.startswith("Do not use this model, take baseline b0:")
