@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -26,18 +25,6 @@ WITH_TORCH = {"torch", "transformers", "sklearn", "scipy", "onnx", "onnxruntime"
 HELP = "import sys; sys.argv = ['tailorbird', '--help']; from tailorbird.faces.cli import main"
 
 
-def _cpu_s(*arguments: str) -> float:
-    """CPU seconds of a fresh Python, best of three: what else runs on the machine makes it slower, never faster."""
-    spent = []
-    for _ in range(3):
-        child = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        assert child.returncode == 0, arguments
-        spent.append(usage.ru_utime + usage.ru_stime)
-    return min(spent)
-
-
 def _loaded(code: str) -> set[str]:
     """Top-level packages that a fresh Python has loaded after this code, however the code ends."""
     report = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "
@@ -51,18 +38,10 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert loaded & HEAVY == set()
 
 
-def test_importing_the_package_costs_under_300_ms() -> None:
-    assert _cpu_s("-c", "import tailorbird") < 0.3
-
-
 def test_help_loads_no_engine() -> None:
     loaded = _loaded(f"{HELP}; main()")
     assert "typer" in loaded
     assert loaded & WITH_TORCH == set()
-
-
-def test_help_costs_under_600_ms() -> None:
-    assert _cpu_s("-m", "tailorbird", "--help") < 0.6
 
 
 @pytest.mark.parametrize("name", tailorbird.__all__)
