@@ -1,4 +1,4 @@
-"""What it costs to begin: processor seconds of `import tailorbird` and `tailorbird --help`, beside bare Python and peers.
+"""What it costs to begin: processor seconds of importing and of `--help`, beside bare Python and the peers.
 
     python benchmarks/start.py [--repeats 7] [--json]
 

@@ -173,3 +173,13 @@ class Verification:
     ok: bool
     problems: tuple[str, ...]
     replayed: int = 0  # golden examples that were answered again
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """One namespace of the feature cache."""
+
+    name: str
+    rows: int
+    size_bytes: int
+    about: Mapping[str, JSON]  # the body, modality and runtime that its rows belong to

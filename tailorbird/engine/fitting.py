@@ -210,6 +210,7 @@ def _report(
             "out_of_fold": shop.parts.folds is not None,
             "head": dict(p.head.notes),
             "runtime": material.choice.notes(),
+            "threads": order.threads or cores(),
         },
     )
 

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from tailorbird.engine.predictor import Predictor
 from tailorbird.errors import BadOutput
+from tailorbird.kinds import Runtime
+from tailorbird.plug import load
 from tailorbird.progress import stage
 from tailorbird.store.artifact import is_artifact, read_manifest, seal
 from tailorbird.store.bodies import copy_body
@@ -97,7 +99,7 @@ def _manifest(sealing: Sealing, golden: list[JSON]) -> dict[str, JSON]:
         "body": {"spelling": p.body.spelling, "fingerprint": p.body.fingerprint, "embedded": sealing.embed},
         "task": p.task.spelling(),
         "method": sealing.report.method,
-        "runtime": {"name": p.runtime, **sealing.report.notes["runtime"]},
+        "runtime": {**sealing.report.notes["runtime"], "version": _runtime_version(p.runtime)},
         "labels": list(p.labels),
         "input": {"name": p.input, "modality": p.modality.name},
         "target": p.target,
@@ -106,8 +108,18 @@ def _manifest(sealing: Sealing, golden: list[JSON]) -> dict[str, JSON]:
         "head": {**p.head.notes, "depths": list(p.head.depths)},
         "golden": golden,
         "call": dict(sealing.call),
-        "machine": {"python": platform.python_version(), "cpu": platform.machine(), "threads": p.threads},
+        "machine": {
+            "python": platform.python_version(),
+            "cpu": platform.machine(),
+            "threads": sealing.report.notes["threads"],
+        },
     }
+
+
+def _runtime_version(name: str) -> str:
+    plug = load("runtime", name)
+    assert issubclass(plug, Runtime), f"runtimes/{name}.py holds no Runtime"
+    return plug.version()
 
 
 def _reopen(folder: Path) -> None:

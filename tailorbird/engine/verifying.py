@@ -9,7 +9,7 @@ from tailorbird.errors import BadArtifact
 from tailorbird.store.artifact import Artifact, problems, read_manifest
 from tailorbird.types import JSON, Device, Verification
 
-TOLERANCE = 1e-3  # of a probability, between runtimes and machines: features agree to 3e-6, and a head amplifies
+TOLERANCE = 1e-3  # of a probability, between runtimes and machines: features agree to 1e-5, and a head amplifies
 
 
 def verify(

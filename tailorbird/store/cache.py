@@ -13,7 +13,6 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +24,13 @@ from safetensors.numpy import load
 from tailorbird.errors import BadSpelling
 from tailorbird.progress import tell
 from tailorbird.store import files
-from tailorbird.types import JSON
+from tailorbird.types import JSON, CacheEntry
 
 KEY_BYTES = 32
 ABOUT, SUFFIX = "about.json", ".safetensors"
 LIMIT_VARIABLE, LIMIT_DEFAULT = "TAILORBIRD_CACHE_SIZE", "10GB"
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _ABANDONED_SECONDS = 24 * 3600  # an unfinished file this old belongs to a process that was killed
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One namespace as `tailorbird cache list` shows it."""
-
-    name: str
-    rows: int
-    size_bytes: int
-    about: Mapping[str, JSON]
 
 
 class Namespace:
@@ -117,7 +106,7 @@ def root() -> Path:
     return files.home() / "features"
 
 
-def entries() -> list[Entry]:
+def entries() -> list[CacheEntry]:
     """Every namespace with rows, largest first."""
     return sorted(filter(None, map(_entry, _folders())), key=lambda entry: -entry.size_bytes)
 
@@ -174,7 +163,7 @@ def _statuses() -> Iterator[tuple[Path, os.stat_result]]:
                 continue
 
 
-def _entry(folder: Path) -> Entry | None:
+def _entry(folder: Path) -> CacheEntry | None:
     shards = list(folder.glob(f"*{SUFFIX}"))
     if not shards:
         return None
@@ -182,7 +171,7 @@ def _entry(folder: Path) -> Entry | None:
         about = json.loads((folder / ABOUT).read_bytes())
     except (OSError, ValueError):
         about = {}
-    return Entry(folder.name, len(Namespace(folder)._places), sum(shard.stat().st_size for shard in shards), about)
+    return CacheEntry(folder.name, len(Namespace(folder)._places), sum(shard.stat().st_size for shard in shards), about)
 
 
 def _remove(path: Path) -> int:

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from tailorbird.types import JSON
-
-
-@dataclass(frozen=True)
-class CacheEntry:
-    """The rows of one body, one modality and one runtime."""
-
-    name: str
-    rows: int
-    size_bytes: int
-    about: Mapping[str, JSON]
+from tailorbird.types import CacheEntry
 
 
 @dataclass(frozen=True)
@@ -38,5 +27,5 @@ def cache(
 
     limit = store.limit_bytes()
     cleared = store.clear() if action == "clear" else 0
-    entries = tuple(CacheEntry(e.name, e.rows, e.size_bytes, e.about) for e in store.entries())
+    entries = tuple(store.entries())
     return CacheReport(str(store.root()), entries, sum(e.size_bytes for e in entries), limit, cleared)
