@@ -24,6 +24,12 @@ class BadSpelling(TailorbirdError):
     """A plug-in, one of its fields or an option that does not exist or cannot take the value."""
 
 
+def check_seed(seed: int) -> None:
+    """Raise BadSpelling for a seed that no generator takes."""
+    if seed < 0:
+        raise BadSpelling(f"--seed is {seed}, and must be 0 or more", "--seed 0")
+
+
 class BadData(TailorbirdError):
     """Data that cannot be read or cannot be learned from."""
 

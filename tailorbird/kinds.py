@@ -47,6 +47,12 @@ class Modality(Plug, ABC):
     kind: ClassVar[str] = "modality"
     suffixes: ClassVar[frozenset[str]]  # of files that hold one item, lower case, with the dot
 
+    @classmethod
+    @abstractmethod
+    def version(cls) -> str:
+        """For the key of features and facts: the library's version, and a number of our own that is raised whenever
+        the same content is read otherwise than before."""
+
     @abstractmethod
     def digest(self, value: Value) -> bytes:
         """32 bytes for the content as it was given: equal bytes, equal digest. Raises BadItem if it cannot be read."""
@@ -65,8 +71,9 @@ class Modality(Plug, ABC):
 
     @abstractmethod
     def save(self, value: Value, limit_bytes: int) -> tuple[bytes, str]:
-        """The value as a file's content and its suffix; `open` of that file gives an equal value, or where that would
-        be larger than the limit, a smaller one that resembles it."""
+        """The value as a file's content and its suffix, without anything else that its file told of its maker or
+        place; `open` of that file gives a value that means the same, or where that would be larger than the limit, a
+        smaller one that resembles it."""
 
     @abstractmethod
     def open(self, path: Path) -> Value:
@@ -192,8 +199,9 @@ class Lesson:
     n_labels: int
     row_weights: NDArray[np.float32]
     train: NDArray[np.int64]
-    validation: NDArray[np.int64]  # empty: the method chooses its settings by leave-one-out on train
+    validation: NDArray[np.int64]  # empty: the method chooses its settings on train, each row or cluster left out once
     seed: int
+    clusters: NDArray[np.int64] | None = None  # (n,): rows with one number belong together and are left out together
 
 
 class Method(Plug, ABC):

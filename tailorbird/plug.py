@@ -1,7 +1,8 @@
 """Plug-ins: a frozen model found by its file's name, and the one spelling `name:piece,piece`.
 
-A piece is `field=value`; a piece without `=` fills the plug-in's one main field. The kinds of plug-in are the
-packages named in PACKAGES; a file there is a plug-in unless its name begins with an underscore.
+A piece is `field=value`; a piece without `=` fills the plug-in's one main field. In a value, a comma is written `\\,`
+and a backslash `\\\\`. The kinds of plug-in are the packages named in PACKAGES; a file there is a plug-in unless its
+name begins with an underscore.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import importlib
 import importlib.util
 import pkgutil
 import re
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, requires
-from typing import Any, ClassVar, TypeVar, cast
+from itertools import groupby
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -52,7 +55,7 @@ class Plug(BaseModel):
         values = self.model_dump(mode="json", exclude_defaults=not full)
         ordered = sorted(values.items(), key=lambda pair: pair[0] != self.main)
         bare = None if full else self.main
-        return [str(value) if name == bare else f"{name}={value}" for name, value in ordered if value is not None]
+        return [_piece(name, str(value), bare=name == bare) for name, value in ordered if value is not None]
 
 
 P = TypeVar("P", bound=Plug)
@@ -141,10 +144,10 @@ def _extras() -> dict[str, str]:
 
 def _fields(plug: type[Plug], name: str, rest: str) -> dict[str, str]:
     values: dict[str, str] = {}
-    for piece in filter(None, (part.strip() for part in rest.split(","))):
-        # Only the head of a piece can be a field's name: "==" inside a version belongs to the value.
-        match = re.match(r"([A-Za-z_]\w*)=(?!=)(.*)", piece)
-        key, value = (match[1], match[2]) if match else (plug.main, piece)
+    for piece in _split(rest):
+        match = _NAMED.match(piece)
+        key, written = (match[1], piece[match.end() :]) if match else (plug.main, piece)
+        value = _ESCAPED.sub(r"\1", written)
         if key is None:
             raise BadSpelling(f"{plug.kind} {name!r} takes no bare value, and got {piece!r}", _usage(plug, name))
         if key in values:
@@ -152,6 +155,32 @@ def _fields(plug: type[Plug], name: str, rest: str) -> dict[str, str]:
             raise BadSpelling(problem, _usage(plug, name))
         values[key] = value
     return values
+
+
+# Only the head of a piece can be a field's name: "==" inside a version belongs to the value.
+_NAMED = re.compile(r"([A-Za-z_]\w*)=(?!=)")
+_ESCAPED = re.compile(r"\\([\\,=\s])")
+
+
+def escaped(value: str) -> str:
+    """A value as it is written in a spelling, where a comma, a space at an end and an `=` in front mean something."""
+    written = value.replace("\\", "\\\\").replace(",", "\\,")
+    return re.sub(r"^[=\s]|\s\Z", r"\\\g<0>", written)
+
+
+def _piece(name: str, value: str, *, bare: bool) -> str:
+    written = escaped(value)
+    return written if bare and written and not _NAMED.match(written) else f"{name}={written}"
+
+
+def _split(rest: str) -> Iterator[str]:
+    """The pieces between commas, as written but for the spaces around them."""
+    marks = re.findall(r"\\[\\,=\s]|.", rest, re.DOTALL)  # an escaped character is one mark, and no comma or space
+    for is_comma, run in groupby(marks, ",".__eq__):
+        piece = [] if is_comma else list(run)
+        inked = [i for i, mark in enumerate(piece) if not mark.isspace()]
+        if inked:
+            yield "".join(piece[inked[0] : inked[-1] + 1])
 
 
 def _usage(plug: type[Plug], name: str) -> str:
@@ -166,8 +195,3 @@ def _nearest(word: str, known: tuple[str, ...], what: str) -> str:
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     listed = f"{what}: {', '.join(known) or 'none'}"
     return f"did you mean {close[0]!r}? {listed}" if close else listed
-
-
-def plug_of(kind: str, value: str | Plug, parent: type[P]) -> P:
-    """A spelling or a ready plug-in, as the plug-in. Python callers may give either."""
-    return parse(kind, value, parent) if isinstance(value, str) else cast(P, value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,11 +15,12 @@ from torch import Tensor, nn
 import tailorbird.bodies
 from tailorbird.errors import BadBody
 from tailorbird.plug import needs
+from tailorbird.store.bodies import weight_files
 from tailorbird.types import BodyFolder
 
 TEXT_AXES = {"input_ids": ("batch", "tokens"), "attention_mask": ("batch", "tokens")}
 PICTURE_AXES = {"pixels": ("batch",)}
-_NOT_BODIES = ("base", "export")
+_NOT_BODIES = ("base", "export", "model_config")
 _LIBRARIES = {"transformers": "transformers"}  # what an architecture needs beside torch
 
 
@@ -66,7 +68,13 @@ def build(body: BodyFolder) -> Body:
 
 def tensors(body: BodyFolder) -> dict[str, Tensor]:
     """The weights of a body, by name. Raises BadBody."""
-    path = body.folder / "model.safetensors"
+    paths = [body.folder / name for name in weight_files(body.folder)]
+    if not paths:
+        raise BadBody(f"{body.spelling} has no model.safetensors in {str(body.folder)!r}", again(body))
+    return {name: tensor for path in paths for name, tensor in _tensors_of(path, body).items()}
+
+
+def _tensors_of(path: Path, body: BodyFolder) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except Exception as error:  # the library raises OSError, ValueError and a type of its own
@@ -75,6 +83,8 @@ def tensors(body: BodyFolder) -> dict[str, Tensor]:
 
 def again(body: BodyFolder) -> str:
     """The hint for a body whose files do not fit together."""
+    if body.spelling.startswith("folder:"):  # nothing brings it but the one who has it
+        return f"bring the files again from where they came: {body.folder}"
     return f"bring it again: tailorbird pull {body.spelling}"
 
 

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
-# Read by the library while it is imported; nothing here may open a connection.
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+# Read by the libraries while they are imported; nothing here may open a connection, whatever the user's shell says.
+os.environ.update(
+    HF_HUB_OFFLINE="1",
+    TRANSFORMERS_OFFLINE="1",
+    HF_HUB_DISABLE_TELEMETRY="1",
+    DISABLE_TELEMETRY="1",
+    DO_NOT_TRACK="1",
+    USE_HUB_KERNELS="NO",
+)
 
 import torch
 from torch import Tensor
-from transformers import AutoModel
+from transformers import MODEL_MAPPING, AutoConfig
 from transformers.utils import logging
 
 from tailorbird.bodies import base
+from tailorbird.bodies.model_config import model_config
 from tailorbird.errors import BadBody
-from tailorbird.types import BodyFolder
+from tailorbird.types import JSON, BodyFolder
 
 
 def build(body: BodyFolder) -> base.Body:
@@ -101,20 +109,32 @@ def _depths(pooled: list[tuple[str, Tensor]]) -> tuple[tuple[str, int], ...]:
 def _model(body: BodyFolder) -> Any:
     logging.set_verbosity_error()  # what matters of its warnings, the missing weights, is raised below
     logging.disable_progress_bar()
+    config, weights = model_config(body.folder), base.tensors(body)
     try:
-        model, report = AutoModel.from_pretrained(
-            body.folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, RuntimeError) as error:
+        model, report = _loaded(config, weights)
+    except Exception as error:  # the library checks a config with types of its own
         problem = f"{body.spelling} cannot be loaded by transformers: {error}".partition("\n")[0]
         raise BadBody(problem, base.again(body)) from error
     # A pooler on top is never used, and many published files have none.
     missing = sorted(name for name in report["missing_keys"] if "pooler." not in name)
     if missing:
         raise base.absent(body, missing)
-    return model.get_encoder() if model.config.is_encoder_decoder else model
+    return model
+
+
+def _loaded(config: Mapping[str, JSON], weights: dict[str, Tensor]) -> Any:
+    """The model and what the library says of its loading.
+
+    The library gets values and no folder, so that no file of a stranger can send it anywhere."""
+    known = AutoConfig.for_model(**config)
+    network = MODEL_MAPPING[type(known)]
+    return network.from_pretrained(
+        None,
+        config=known,
+        state_dict=weights,
+        attn_implementation="sdpa" if network._supports_sdpa else "eager",
+        local_files_only=True,
+        trust_remote_code=False,
+        dtype=torch.float32,
+        output_loading_info=True,
+    )

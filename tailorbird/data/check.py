@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
     from tailorbird.kinds import Modality
 
 LIMIT_SHARE = 0.2  # of rows that may be left out: beyond it something else is wrong
-_THREADS = 2  # decoding leaves the interpreter free
+_THREADS = 2  # unless the caller knows better; decoding leaves the interpreter free
 _CHUNK_ROWS = 64
 _EXAMPLES = 5
 _TWIN = 32  # bytes
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -57,12 +59,15 @@ class Checked:
         return self.dataset.rows.inputs[self.dataset.input]
 
 
-def check(dataset: Dataset, modality: Modality, *, memory: Memory | None = None) -> Checked:
-    """Leave out what cannot be learned from. Raises BadData if that is more than a fifth of the rows."""
+def check(dataset: Dataset, modality: Modality, *, memory: Memory | None = None, threads: int = 0) -> Checked:
+    """Leave out what cannot be learned from. Raises BadData if that is more than a fifth of the rows.
+
+    threads: that look at rows; 0 takes two."""
     values = dataset.rows.inputs[dataset.input]
-    with stage("checking", 2 * len(values)) as advance:
-        digests = _each(modality.digest, values, advance)
-        looked = _facts(modality, values, digests, memory, advance)
+    with stage("checking", 2 * len(values)) as advance, ThreadPoolExecutor(threads or _THREADS) as pool:
+        look = _Look(modality, pool, advance)
+        digests = look.digests(values)
+        looked = look.facts(values, digests, memory)
     bad = _bad(dataset, looked)
     _refuse(dataset, bad)
     kept = [i for i in range(len(values)) if i not in bad]
@@ -78,45 +83,60 @@ def check(dataset: Dataset, modality: Modality, *, memory: Memory | None = None)
     )
 
 
-def _each(look: Callable[[Value], T], values: Sequence[Value], advance: Callable[[int], None]) -> list[T | BadItem]:
-    """What is seen in each value, in order, by a few threads."""
+@dataclass(frozen=True)
+class _Look:
+    """Looks at every value, by a few threads."""
 
-    def some(start: int) -> list[T | BadItem]:
-        return [_one(look, value) for value in values[start : start + _CHUNK_ROWS]]
+    modality: Modality
+    pool: ThreadPoolExecutor
+    advance: Callable[[int], None]
 
-    seen: list[T | BadItem] = []
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for part in pool.map(some, range(0, len(values), _CHUNK_ROWS)):
+    def digests(self, values: Sequence[Value]) -> list[bytes | BadItem]:
+        """The digest of each value."""
+        return self._each(self.modality.digest, values)
+
+    def facts(
+        self, values: Sequence[Value], digests: Sequence[bytes | BadItem], memory: Memory | None
+    ) -> list[Facts | BadItem]:
+        """The facts of each value: remembered, or found and then remembered."""
+        facts: dict[int, Facts | BadItem] = {i: one for i, one in enumerate(digests) if isinstance(one, BadItem)}
+        if memory is not None:
+            facts |= _recall(digests, memory)
+        self.advance(len(facts))
+        unknown = [i for i in range(len(values)) if i not in facts]
+        looked = self._each(self._sure_facts, [(values[i], digests[i]) for i in unknown])
+        found: dict[int, Facts | BadItem] = dict(zip(unknown, looked, strict=True))
+        if memory is not None:
+            _remember(digests, found, memory)
+        facts |= found
+        return [facts[i] for i in range(len(values))]
+
+    def _sure_facts(self, known: tuple[Value, bytes | BadItem]) -> Facts:
+        """The facts of the content that has this digest, and of no other: a file may change between two looks."""
+        value, digest = known
+        facts = self.modality.facts(value)
+        if isinstance(value, Path) and self.modality.digest(value) != digest:
+            raise BadItem("it changed while it was being read")
+        return facts
+
+    def _each(self, look: Callable[[S], T], values: Sequence[S]) -> list[T | BadItem]:
+        """What is seen in each value, in order."""
+
+        def some(start: int) -> list[T | BadItem]:
+            return [_one(look, value) for value in values[start : start + _CHUNK_ROWS]]
+
+        seen: list[T | BadItem] = []
+        for part in self.pool.map(some, range(0, len(values), _CHUNK_ROWS)):
             seen += part
-            advance(len(part))
-    return seen
+            self.advance(len(part))
+        return seen
 
 
-def _one(look: Callable[[Value], T], value: Value) -> T | BadItem:
+def _one(look: Callable[[S], T], value: S) -> T | BadItem:
     try:
         return look(value)
     except BadItem as error:
         return error
-
-
-def _facts(
-    modality: Modality,
-    values: Sequence[Value],
-    digests: Sequence[bytes | BadItem],
-    memory: Memory | None,
-    advance: Callable[[int], None],
-) -> list[Facts | BadItem]:
-    """The facts of each value: remembered, or found and then remembered."""
-    facts: dict[int, Facts | BadItem] = {i: one for i, one in enumerate(digests) if isinstance(one, BadItem)}
-    if memory is not None:
-        facts |= _recall(digests, memory)
-    advance(len(facts))
-    unknown = [i for i in range(len(values)) if i not in facts]
-    found = dict(zip(unknown, _each(modality.facts, [values[i] for i in unknown], advance), strict=True))
-    if memory is not None:
-        _remember(digests, found, memory)
-    facts |= found
-    return [facts[i] for i in range(len(values))]
 
 
 def _recall(digests: Sequence[bytes | BadItem], memory: Memory) -> dict[int, Facts | BadItem]:

@@ -52,7 +52,7 @@ def as_text(value: JSON) -> str | None:
     """A cell as text, written as JSON writes it; None if nothing is in it."""
     if missing(value):
         return None
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str).strip('"')
+    return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str).strip('"')
 
 
 def _check_column(table: Table, option: str, name: str | None) -> None:
@@ -66,12 +66,18 @@ def _check_column(table: Table, option: str, name: str | None) -> None:
 
 def _choose(table: Table, wish: Wish) -> tuple[str | None, str]:
     """The target (None: not needed) and the input."""
+    if wish.target is not None and wish.target == wish.input:
+        problem = f"{wish.target!r} is named as the target and as the input: it would be learned from itself"
+        raise BadData(problem, "name another column: --input NAME")
     expected_input, expected_target = wish.expected or (None, None)
     input_ = wish.input or (expected_input if expected_input in table.columns else None)
     target = wish.target if wish.target in table.columns else None
     if target is None and expected_target in table.columns:
         target = expected_target
     free = [name for name in table.names if name not in (target, input_, wish.group)]
+    if target is None and wish.needs_target and expected_target is not None:
+        problem = f"{str(table.path)!r} has no column {expected_target!r}, the target that was learned"
+        raise BadData(problem, f"name it: --target NAME; columns: {', '.join(table.names)}")
     if target is None and wish.needs_target:
         likely = input_ or _likely_input(table, free)
         target = _only_target(table, [name for name in free if name != likely])
@@ -81,6 +87,8 @@ def _choose(table: Table, wish: Wish) -> tuple[str | None, str]:
 
 def _only_target(table: Table, free: list[str]) -> str:
     """The one column whose values repeat as labels do."""
+    if len(free) == 1:  # whatever is wrong with it, the check of its labels says better
+        return free[0]
     possible = [name for name in free if _repeats(table.columns[name])]
     if len(possible) == 1:
         return possible[0]

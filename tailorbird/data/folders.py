@@ -55,15 +55,22 @@ def read_folder(root: Path, origin: str, needs_target: bool) -> Dataset:
     name = _one_modality(origin, known)
     modality = modality_of(name)
     rows = Rows(
-        tuple(item.path.relative_to(root).as_posix() for item in known),
+        tuple(_shown(item.path.relative_to(root).as_posix()) for item in known),
         {name: tuple(opened(modality, item.path) for item in known)},
-        tuple(item.label for item in known) if needs_target else None,
+        tuple(None if item.label is None else _shown(item.label) for item in known) if needs_target else None,
         parts=tuple(item.part for item in known) if any(item.part for item in known) else None,
     )
-    others = [item.path.relative_to(root).as_posix() for item in items if item.path.suffix.lower() not in suffixes()]
+    others = [
+        _shown(item.path.relative_to(root).as_posix()) for item in items if item.path.suffix.lower() not in suffixes()
+    ]
     findings = (Finding("other_file", len(others), "passed over", tuple(others[:5])),) if others else ()
     told = f"{origin}: {len(known):,} files, read as {name}"
     return Dataset(rows, name, name, "label" if needs_target else None, origin, (told, *_empty(root, known)), findings)
+
+
+def _shown(name: str) -> str:
+    """A name that can be written anywhere: bytes that are no UTF-8 become question marks."""
+    return name.encode(errors="replace").decode()
 
 
 def read_file(path: Path, origin: str) -> Dataset:
@@ -88,7 +95,8 @@ def _files(folder: Path) -> Iterator[Path]:
     """Every visible file below a folder, sorted."""
     for place, folders, found in os.walk(folder):
         folders[:] = sorted(name for name in folders if not _hidden(name))
-        yield from (Path(place, name) for name in sorted(found) if not _hidden(name))
+        # Plain files alone: who opens a pipe waits for ever.
+        yield from (path for name in sorted(found) if not _hidden(name) and (path := Path(place, name)).is_file())
 
 
 def _all(root: Path) -> Iterator[_Item]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from tailorbird.errors import BadData
-from tailorbird.types import JSON, Dataset
+from tailorbird.types import JSON, Dataset, Finding
 
 MOST_LABELS = 10_000
 _SOME = 10  # labels, before anything is said of a likeness to numbers or names: ten digits are ten labels
@@ -44,6 +44,18 @@ def check_labels(dataset: Dataset) -> None:
     if len(labels) == len(there) >= _SOME:
         problem = f"column {dataset.target!r} of {origin} has another value in each of its {len(there):,} rows"
         raise BadData(problem, hint)
+
+
+def similar_labels(dataset: Dataset) -> list[Finding]:
+    """A finding for labels that differ by letter case alone: nearly always one label, typed in two ways."""
+    targets = dataset.rows.targets or ()
+    spellings: dict[str, set[str]] = {}
+    for target in filter(None, targets):
+        spellings.setdefault(target.casefold(), set()).add(target)
+    several = {one for alike in spellings.values() if len(alike) > 1 for one in alike}
+    rows = sum(target in several for target in targets)
+    action = f"kept apart, though they differ by letter case alone: {', '.join(sorted(several)[:_SOME])}"
+    return [Finding("similar_labels", rows, action)] if several else []
 
 
 def _numbers(there: Sequence[str], labels: set[str]) -> bool:

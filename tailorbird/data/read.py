@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from tailorbird.data.columns import Wish, dataset_from
 from tailorbird.data.folders import read_file, read_folder
 from tailorbird.data.idx import is_idx, read_idx
-from tailorbird.data.labels import check_labels, check_present
+from tailorbird.data.labels import check_labels, check_present, similar_labels
 from tailorbird.data.tables import SUFFIXES, located, table
 from tailorbird.errors import BadData
 from tailorbird.types import Dataset, Part, Rows
@@ -35,6 +36,7 @@ def read(
         check_present(dataset)
     if needs_target and expected is None:
         check_labels(dataset)
+        dataset = dataset.with_rows(dataset.rows, *similar_labels(dataset))
     return dataset if expected is None else _only_test(dataset)
 
 
@@ -88,7 +90,7 @@ def _stacked(rows: list[Rows], name: str, parts: tuple[Part | None, ...]) -> Row
 
 
 def _read(place: Path, wish: Wish, origin: str) -> Dataset:
-    if not place.exists():
+    if not os.path.exists(place):  # noqa: PTH110 (it is False where pathlib raises: for names too long to be)
         raise _not_there(place, origin)
     if place.suffix.lower() in SUFFIXES and place.is_file():
         return dataset_from(table(place), wish, origin)

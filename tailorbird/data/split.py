@@ -66,7 +66,8 @@ def split(checked: Checked) -> Split:
     if TEST not in given:
         _spare(where, free, rows)
     train, validation, test = (np.flatnonzero(where == part) for part in (TRAIN, VALIDATION, TEST))
-    findings = (*dropped, *_unlearned(checked, train, test))
+    findings = (*dropped, *_unlearned(checked, train, test, "test"))
+    findings += (*_unlearned(checked, train, validation, "validation"),)
     _check(checked, train, test)
     return Split(train, validation, test, None, together, findings)
 
@@ -207,11 +208,11 @@ def _targets(checked: Checked) -> NDArray[np.int64]:
     return np.unique(np.array([str(target) for target in targets]), return_inverse=True)[1].astype(np.int64)
 
 
-def _unlearned(checked: Checked, train: NDArray[np.int64], test: NDArray[np.int64]) -> list[Finding]:
-    """Test rows with a label that no training row has: they can only be mistakes, and stay."""
+def _unlearned(checked: Checked, train: NDArray[np.int64], held: NDArray[np.int64], part: str) -> list[Finding]:
+    """Held-out rows with a label that no training row has: they can only be mistakes, and stay."""
     targets = _targets(checked)
-    odd = test[~np.isin(targets[test], targets[train])]
-    return [_finding(checked, "only_in_test", odd, "kept: no row to learn from has their label")] if len(odd) else []
+    odd = held[~np.isin(targets[held], targets[train])]
+    return [_finding(checked, f"only_in_{part}", odd, "kept: no row to learn from has their label")] if len(odd) else []
 
 
 def _check(checked: Checked, train: NDArray[np.int64], test: NDArray[np.int64]) -> None:

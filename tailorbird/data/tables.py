@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ class Table:
 
 def located(path: str | Path) -> Path:
     """The path, or the file that a `data:NAME` spelling stands for."""
+    if not str(path):
+        raise BadData("the path '' is empty", "name a file or folder")
     if not str(path).startswith("data:"):
         return Path(path)
     from tailorbird.data import samples  # it brings the catalogue along, which plain paths do not need
@@ -249,8 +252,15 @@ def _plain(value: Any) -> Any:  # what json.loads gives, and the dates of Parque
 
 def _to_lines(columns: Mapping[str, Sequence[JSON]]) -> bytes:
     rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
-    lines = (json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
+    lines = (
+        json.dumps({name: _finite(value) for name, value in row.items()}, ensure_ascii=False, default=str) + "\n"
+        for row in rows
+    )
     return "".join(lines).encode(errors="replace")
+
+
+def _finite(value: Any) -> Any:  # JSON has no NaN
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _to_parquet(path: Path, columns: Mapping[str, Sequence[JSON]]) -> bytes:

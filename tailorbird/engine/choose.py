@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tailorbird import __version__
 from tailorbird.engine.features import cores, flow
-from tailorbird.errors import BadBody, BadItem, BadSpelling, MissingExtra
+from tailorbird.errors import BadBody, BadItem, BadOutput, BadSpelling, MissingExtra
 from tailorbird.kinds import Encoder, Modality, Reader, Runtime
 from tailorbird.plug import load, missing_extra, names, needs
 from tailorbird.progress import stage, tell
@@ -38,6 +39,7 @@ class Choice:
     graph: Path | None
     parity: Mapping[str, float]  # runtime -> the lowest cosine of any row with torch's features
     speeds: Mapping[str, float]  # runtime -> rows a second
+    threads: int  # that it runs on, and that load what it reads
 
     def notes(self) -> dict[str, JSON]:
         """What a report says of the choice."""
@@ -86,7 +88,7 @@ def choose(
     """The fastest installed runtime whose features agree with torch's, open; remembered for this machine and these
     versions. values: real rows, of which a few dozen are compared on; runtime: the name of the only one to consider."""
     runtimes = _installed() if runtime is None else {runtime: _runtime(runtime)}
-    where = _Place(body, modality, threads or cores(), _device(device, runtimes))
+    where = _Place(body, modality, cores(threads), _device(device, runtimes))
     able = {name: plug for name, plug in runtimes.items() if where.device in plug.devices}
     if not able:
         raise missing_extra("running a body", REFERENCE)
@@ -94,23 +96,23 @@ def choose(
     found = _recalled(memory)
     if found is None:
         found = _compare(where, able, values) if _has_reference(body) else _earlier(where, able)
-        files.write(memory, files.canonical(asdict(found)))
+        _remember(memory, found)
     plug = able[found.runtime]
-    return Choice(found.runtime, where.open(plug), where.graph(plug), found.parity, found.speeds)
+    return Choice(found.runtime, where.open(plug), where.graph(plug), found.parity, found.speeds, where.threads)
 
 
 def reopen(body: BodyFolder, modality: Modality, runtime: str, *, threads: int = 0, device: Device = "auto") -> Choice:
     """The body in the runtime that was chosen before, or in another if that is not installed or has no graph here.
     Measures and exports nothing. Raises MissingExtra if no runtime can open the body."""
     installed = _installed()
-    where = _Place(body, modality, threads or cores(), device if device == "auto" else _device(device, installed))
+    where = _Place(body, modality, cores(threads), device if device == "auto" else _device(device, installed))
     has_graph = graphs.find(body, modality) is not None
     for name in sorted(installed, key=lambda name: (name != runtime, name == REFERENCE, name)):
         plug = installed[name]
         if (has_graph or plug.needs == "module") and (device == "auto" or device in plug.devices):
             if name != runtime:
                 tell(f"{runtime} cannot run the body here, so {name} does; their features agree")
-            return Choice(name, where.open(plug), where.graph(plug), {}, {})
+            return Choice(name, where.open(plug), where.graph(plug), {}, {}, where.threads)
     raise missing_extra(f"running {body.spelling!r}, whose graph is not in the store,", REFERENCE)
 
 
@@ -158,11 +160,11 @@ def _compare(where: _Place, able: Runtimes, values: Sequence[Value]) -> _Found:
     for name in sorted(able.keys() - {REFERENCE}):
         try:
             encoders[name] = where.open(able[name])
-        except (BadBody, MissingExtra) as error:
+        except (BadBody, BadOutput, MissingExtra) as error:  # a graph cannot be put into a store that is read-only
             if len(able) == 1:
                 raise
             tell(f"{name} cannot run this body: {error.problem}")
-    features, speeds = _race(encoders, reader, rows)
+    features, speeds = _race(encoders, reader, rows, where.threads)
     parity = {name: _least_cosine(features[name], features[REFERENCE]) for name in encoders if name in able}
     return _fastest(where, parity, {name: speeds[name] for name in parity})
 
@@ -217,7 +219,7 @@ def _loadable(reader: Reader, values: Sequence[Value]) -> list[Value]:
 
 
 def _race(
-    encoders: Mapping[str, Encoder], reader: Reader, rows: Sequence[Value]
+    encoders: Mapping[str, Encoder], reader: Reader, rows: Sequence[Value], threads: int
 ) -> tuple[dict[str, NDArray[np.float32]], dict[str, float]]:
     """Each encoder's features of the rows, and its best run in rows a second, loading included."""
     features: dict[str, NDArray[np.float32]] = {}
@@ -226,7 +228,7 @@ def _race(
     with stage("comparing runtimes", _RUNS * len(encoders)) as advance:
         for _ in range(_RUNS):  # in turns, so that whatever else the machine does slows all of them alike
             for name, encoder in encoders.items():
-                features[name], seconds = _timed(encoder, reader, rows)
+                features[name], seconds = _timed(encoder, reader, rows, threads)
                 best[name] = min(best[name], seconds)
                 advance(1)
             if time.perf_counter() - begun > _ENOUGH_SECONDS:
@@ -234,10 +236,10 @@ def _race(
     return features, {name: len(rows) / seconds for name, seconds in best.items()}
 
 
-def _timed(encoder: Encoder, reader: Reader, rows: Sequence[Value]) -> tuple[NDArray[np.float32], float]:
+def _timed(encoder: Encoder, reader: Reader, rows: Sequence[Value], threads: int) -> tuple[NDArray[np.float32], float]:
     features = np.empty((len(rows), sum(width for _, width in encoder.depths)), dtype=np.float32)
     start = time.perf_counter()
-    for places, found in flow(encoder, reader, list(enumerate(rows)), {}):
+    for places, found in flow(encoder, reader, list(enumerate(rows)), {}, threads):
         features[places] = found
     return features, time.perf_counter() - start
 
@@ -254,6 +256,8 @@ def _key(where: _Place, able: Runtimes) -> str:
     told = {
         "fingerprint": where.body.fingerprint,
         "modality": where.modality.spelling(full=True),
+        "reading": where.modality.version(),
+        "tailorbird": __version__,
         "versions": {name: plug.version() for name, plug in able.items()},
         "threads": where.threads,
         "device": where.device,
@@ -274,3 +278,10 @@ def _recalled(path: Path) -> _Found | None:
         return _Found(**json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError):  # none yet, or damaged: it is measured again
         return None
+
+
+def _remember(path: Path, found: _Found) -> None:
+    try:
+        files.write(path, files.canonical(asdict(found)))
+    except BadOutput as error:  # the store is read-only or full; all that this costs is the next comparison
+        tell(f"the choice of {found.runtime} is not remembered: {error.problem}")

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from tailorbird.data.check import Checked, check
 from tailorbird.data.read import read
 from tailorbird.data.split import clusters
+from tailorbird.engine.features import cores
 from tailorbird.engine.judge import judge
 from tailorbird.engine.learn import answer
 from tailorbird.engine.material import beginnings, facts_memory, known_features
 from tailorbird.engine.predictor import Predictor, load
-from tailorbird.errors import BadData
+from tailorbird.errors import BadData, check_seed
 from tailorbird.kinds import Evidence
 from tailorbird.progress import tell, tell_finding
 from tailorbird.types import Dataset, Device, Evaluation, Finding
@@ -32,8 +33,11 @@ def evaluate(
     device: Device,
 ) -> Evaluation:
     """Measure a model on labelled rows, beside its baselines."""
+    check_seed(seed)
     p = model if isinstance(model, Predictor) else load(model, threads=threads, device=device)
-    checked = check(_read(p, data, target, input, group), p.modality, memory=facts_memory(p.modality))
+    checked = check(
+        _read(p, data, target, input, group), p.modality, memory=facts_memory(p.modality), threads=cores(p.threads)
+    )
     rows = checked.dataset.rows
     assert rows.targets is not None, "check leaves no row without a target"
     y = p.task.encode([str(one) for one in rows.targets], p.labels)

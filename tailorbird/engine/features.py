@@ -9,27 +9,32 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tailorbird.errors import BadItem
+from tailorbird import __version__
+from tailorbird.errors import BadItem, BadSpelling
 from tailorbird.kinds import Encoder, Modality, Reader, Runtime
 from tailorbird.plug import parse
 from tailorbird.progress import stage
+from tailorbird.store import graphs
 from tailorbird.store.cache import Namespace
 from tailorbird.types import BodyFolder, Ready, Value
 
 _CHUNK_ROWS = 16  # values that a thread loads at a time
-_AHEAD_CHUNKS = 4  # for each core: enough that no thread waits, few enough to be small beside a window
+_AHEAD_CHUNKS = 4  # for each thread: enough that no thread waits, few enough to be small beside a window
 _WINDOW_BYTES = 32_000_000  # of loaded items that are sorted together: 200 pictures, or all sentences of a data set
 _SHARD_ROWS, _SHARD_SECONDS = 4096, 20.0  # what a crash may cost
 
 Item = tuple[int, Ready]  # the place of a row, and what was loaded for it
+Batch = tuple[NDArray[np.int64], NDArray[np.float32]]  # places of rows (b,), and their features (b, d)
 Errors = dict[int, BadItem]
+Digest = Callable[[Value], bytes]
 
 
 def encode(
@@ -38,20 +43,28 @@ def encode(
     values: Sequence[Value],
     digests: NDArray[np.uint8] | None = None,
     known: Namespace | None = None,
+    *,
+    digest: Digest | None = None,
+    threads: int = 0,
 ) -> tuple[NDArray[np.float32], Errors]:
     """Features of all depths side by side, (n, d), and by its place what could not be loaded; such a row is NaN.
 
     digests: (n, 32) of the values' contents, so that equal ones are encoded once; None: all are taken as distinct.
-    known: rows found there are not encoded, and new ones are added in shards as the work goes on."""
+    known: rows found there are not encoded, and new ones are added in shards as the work goes on.
+    digest: gives the digests; a file that has another one once it was loaded is an error, so that no features are kept
+    for a content that they are not of. threads: that load values; 0 takes all cores."""
     first, place = _distinct(digests, len(values))
     rows = np.full((len(first), sum(width for _, width in encoder.depths)), np.nan, dtype=np.float32)
     keeper = None if known is None or digests is None else _Keeper(known, digests[first])
     todo = np.arange(len(first)) if keeper is None else keeper.recall(rows)
     errors: Errors = {}
     if len(todo):
-        chosen = [(int(k), values[first[k]]) for k in todo]
+        chosen = {int(k): values[first[k]] for k in todo}
+        batches = flow(encoder, reader, list(chosen.items()), errors, threads)
+        if digest is not None and digests is not None:
+            batches = _unchanged(batches, chosen, digests[first], digest, errors)
         with stage("encoding", len(todo)) as advance:
-            for places, features in flow(encoder, reader, chosen, errors):
+            for places, features in batches:
                 rows[places] = features
                 if keeper is not None:
                     keeper.add(places, features)
@@ -73,13 +86,20 @@ def columns(
     return np.concatenate([features[:, spans[name]] for name in names], axis=1)
 
 
-def namespace_of(body: BodyFolder, modality: Modality, runtime: str, encoder: Encoder) -> Namespace:
-    """The cache of this body's features: whatever changes a feature is in its key. runtime: a plug-in's spelling."""
+def namespace_of(
+    body: BodyFolder, modality: Modality, runtime: str, encoder: Encoder, graph: Path | None = None
+) -> Namespace:
+    """The cache of this body's features: whatever changes a feature is in its key.
+
+    runtime: a plug-in's spelling; graph: the folder of the graph that it runs, if it runs one."""
     ran = parse("runtime", runtime, Runtime)
     key = {
         "what": "features",
         "fingerprint": body.fingerprint,
+        "graph": None if graph is None else graphs.read(graph).digest,
         "modality": modality.spelling(full=True),
+        "reading": modality.version(),
+        "tailorbird": __version__,  # bodies/ is in no other key
         "depths": [list(depth) for depth in encoder.depths],
         "runtime": ran.spelling(full=True),
         "version": ran.version(),
@@ -88,9 +108,11 @@ def namespace_of(body: BodyFolder, modality: Modality, runtime: str, encoder: En
     return Namespace.open(key, body=body.spelling)
 
 
-def cores() -> int:
-    """The processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cores(threads: int = 0) -> int:
+    """How many threads to use: as many as were asked for, or for 0 all cores that this process may use."""
+    if threads < 0:
+        raise BadSpelling(f"--threads is {threads}, and must be 0 or more", "--threads 2")
+    return threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Keeper:
@@ -132,18 +154,38 @@ def _distinct(digests: NDArray[np.uint8] | None, n: int) -> tuple[NDArray[np.int
     return first[order], np.argsort(order)[place]
 
 
-def flow(
-    encoder: Encoder, reader: Reader, values: Sequence[tuple[int, Value]], errors: Errors
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Places and features, batch by batch as they are done. What could not be loaded goes into `errors`."""
-    loaders, lanes = ThreadPoolExecutor(cores()), ThreadPoolExecutor(encoder.lanes)
-    running: deque[list[Future[tuple[NDArray[np.int64], NDArray[np.float32]]]]] = deque()
+def _unchanged(
+    batches: Iterable[Batch], values: Mapping[int, Value], digests: NDArray[np.uint8], digest: Digest, errors: Errors
+) -> Iterator[Batch]:
+    """The batches without the rows whose file is another than its digest says; those go into `errors`."""
+    for places, features in batches:
+        same = np.array([_is(digests[k].tobytes(), values[int(k)], digest) for k in places], dtype=bool)
+        errors.update((int(k), BadItem("it changed while it was being read")) for k in places[~same])
+        yield places[same], features[same]
 
-    def run(batch: list[Item]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+
+def _is(told: bytes, value: Value, digest: Digest) -> bool:
+    try:
+        return not isinstance(value, Path) or digest(value) == told  # only what lies in a file can change
+    except BadItem:  # it is gone
+        return False
+
+
+def flow(
+    encoder: Encoder, reader: Reader, values: Sequence[tuple[int, Value]], errors: Errors, threads: int = 0
+) -> Iterator[Batch]:
+    """Places and features, batch by batch as they are done. What could not be loaded goes into `errors`.
+
+    threads: that load values; 0 takes all cores. The encoder has lanes of its own."""
+    n_loaders = cores(threads)
+    loaders, lanes = ThreadPoolExecutor(n_loaders), ThreadPoolExecutor(encoder.lanes)
+    running: deque[list[Future[Batch]]] = deque()
+
+    def run(batch: list[Item]) -> Batch:
         return np.array([k for k, _ in batch]), encoder.encode(reader.stack([ready for _, ready in batch]))
 
     try:
-        for window in _windows(_loaded(loaders, reader, values, errors)):
+        for window in _windows(_loaded(loaders, reader, values, errors, _AHEAD_CHUNKS * n_loaders)):
             batches = cut([reader.cost(ready) for _, ready in window], reader.budget, encoder.lanes)
             running.append([lanes.submit(run, [window[i] for i in batch]) for batch in batches])
             while len(running) > 1:  # one window is loaded while one is encoded; no more are held
@@ -156,12 +198,12 @@ def flow(
 
 
 def _loaded(
-    pool: ThreadPoolExecutor, reader: Reader, values: Sequence[tuple[int, Value]], errors: Errors
+    pool: ThreadPoolExecutor, reader: Reader, values: Sequence[tuple[int, Value]], errors: Errors, ahead: int
 ) -> Iterator[Item]:
-    """What was loaded, in order; some chunks are loaded ahead of what was asked for."""
+    """What was loaded, in order; so many chunks are loaded ahead of what was asked for."""
     chunks = (values[i : i + _CHUNK_ROWS] for i in range(0, len(values), _CHUNK_ROWS))
     tasks = ((chunk, pool.submit(reader.load, [value for _, value in chunk])) for chunk in chunks)
-    waiting = deque(islice(tasks, _AHEAD_CHUNKS * cores()))
+    waiting = deque(islice(tasks, ahead))
     while waiting:
         chunk, task = waiting.popleft()
         for (k, _), ready in zip(chunk, task.result(), strict=True):

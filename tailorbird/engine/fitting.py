@@ -20,7 +20,7 @@ from tailorbird.engine.learn import Learned, Trial, baselines_for, learn_and_try
 from tailorbird.engine.material import Material, beginnings, facts_memory, gather_features, lesson_from
 from tailorbird.engine.predictor import Predictor
 from tailorbird.engine.seal import Sealing, check_place, golden_values, write_artifact
-from tailorbird.errors import BadBody
+from tailorbird.errors import BadBody, check_seed
 from tailorbird.kinds import Method, Modality, Source, Task
 from tailorbird.plug import needs, parse
 from tailorbird.progress import tell, tell_finding
@@ -65,12 +65,13 @@ class _Plugs:
 
 def run(order: Order) -> Predictor:
     """Fit, measure, seal. Raises TailorbirdError before anything is written, or leaves nothing behind."""
+    check_seed(order.seed)
     plugs, clock = _plugs(order), Clock()
     check_place(Path(order.out), order.force)
     needs("fit", "sklearn", "scipy", "threadpoolctl")
     from threadpoolctl import threadpool_limits  # scikit-learn brings it; answering does without both
 
-    threads = order.threads or cores()
+    threads = cores(order.threads)
     with threadpool_limits(threads):
         return _run(order, plugs, threads, clock)
 
@@ -86,6 +87,7 @@ def _run(order: Order, plugs: _Plugs, threads: int, clock: Clock) -> Predictor:
         labels = plugs.task.labels(material.targets)
         y = plugs.task.encode(material.targets, labels)
         lesson = lesson_from(material, y, len(labels), shop.parts, order.weights, order.seed)
+        tell(f"task {plugs.task.spelling()}: {len(labels):,} labels of {shop.checked.dataset.target!r}")
         rivals = baselines_for(shop.modality.name)
         learned, trial = learn_and_try(plugs.method, rivals, lesson, material.evidence, shop.parts)
     with clock.at("evaluate"):
@@ -125,7 +127,7 @@ def _read(order: Order, plugs: _Plugs) -> _Shop:
     dataset = _dataset(order)
     body = given or parse("source", DEFAULT_BODY[dataset.modality], Source).open()
     modality = _modality(plugs.modality, order.modality, dataset, body)
-    checked = check(dataset, modality, memory=facts_memory(modality))
+    checked = check(dataset, modality, memory=facts_memory(modality), threads=cores(order.threads))
     parts = split(checked)
     for finding in (*checked.dataset.findings, *parts.findings):
         tell_finding(finding)
@@ -210,10 +212,12 @@ def _report(
             "out_of_fold": shop.parts.folds is not None,
             "head": dict(p.head.notes),
             "runtime": material.choice.notes(),
-            "threads": order.threads or cores(),
+            "threads": cores(order.threads),
         },
     )
 
 
 def _plain(order: Order) -> dict[str, JSON]:
-    return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(order).items()}
+    # A path of bytes that are no UTF-8 could not be written into the manifest.
+    told = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(order).items()}
+    return {k: v.encode(errors="replace").decode() if isinstance(v, str) else v for k, v in told.items()}

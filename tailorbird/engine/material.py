@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tailorbird import __version__
 from tailorbird.data.check import Checked, Memory
 from tailorbird.data.split import Split
 from tailorbird.engine.choose import Choice, choose
@@ -43,8 +44,10 @@ def facts_memory(modality: Modality) -> Memory | None:
     """Where facts that cost a decoding are kept; texts cost nothing."""
     if modality.name == "text":
         return None
-    # The fields of the modality that facts depend on are limits alone: what was read once is the same for all sizes.
-    return Namespace.open({"what": "facts", "modality": modality.name, "version": 1})
+    # Some fields change no fact, but which is the modality's own affair: a limit does, since what was found beyond it
+    # would be remembered as good.
+    key = {"what": "facts", "modality": modality.spelling(full=True), "reading": modality.version()}
+    return Namespace.open({**key, "tailorbird": __version__})
 
 
 def gather_features(
@@ -60,12 +63,20 @@ def known_features(
     choice: Choice, body: BodyFolder, modality: Modality, checked: Checked
 ) -> dict[str, NDArray[np.float32]]:
     """Features of every checked row by depth, (n, d) each; from the cache where it has them, and kept there."""
-    space = namespace_of(body, modality, choice.runtime, choice.encoder)
-    features, errors = encode(choice.encoder, modality.reader(body), checked.values, checked.digests, space)
+    space = namespace_of(body, modality, choice.runtime, choice.encoder, choice.graph)
+    features, errors = encode(
+        choice.encoder,
+        modality.reader(body),
+        checked.values,
+        checked.digests,
+        space,
+        digest=modality.digest,
+        threads=choice.threads,
+    )
     for place, error in errors.items():
         # It could be decoded a moment ago, so this is no ordinary bad row: the file changed under our hands.
-        name = checked.dataset.rows.ids[place]
-        raise BadData(f"{name!r} changed while it was being read: {error}", "run again when nothing writes to the data")
+        problem = f"{checked.dataset.rows.ids[place]!r} could be read a moment ago, and now not: {error}"
+        raise BadData(problem, "run again when nothing writes to the data")
     depths = choice.encoder.depths
     return {name: columns(depths, (name,), features) for name, _ in depths}
 
@@ -74,8 +85,11 @@ def lesson_from(
     material: Material, y: NDArray[np.int64], n_labels: int, parts: Split, weights: str, seed: int
 ) -> Lesson:
     """The lesson on these parts. weights: "balanced" gives every label the same sum of row weights."""
-    row_weights = _balanced(y, n_labels) if weights == "balanced" else np.ones(len(y), np.float32)
-    return Lesson(material.features, y, n_labels, row_weights, parts.train, parts.validation, seed)
+    known = y[np.concatenate([parts.train, parts.validation])]
+    row_weights = _balanced(y, known, n_labels) if weights == "balanced" else np.ones(len(y), np.float32)
+    return Lesson(
+        material.features, y, n_labels, row_weights, parts.train, parts.validation, seed, clusters=parts.clusters
+    )
 
 
 def beginnings(digests: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -83,6 +97,7 @@ def beginnings(digests: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return np.ascontiguousarray(digests[:, :8]).view(np.uint64).ravel()
 
 
-def _balanced(y: NDArray[np.int64], n_labels: int) -> NDArray[np.float32]:
-    counts = np.bincount(y, minlength=n_labels)
-    return (len(y) / (n_labels * np.maximum(counts, 1)[y])).astype(np.float32)
+def _balanced(y: NDArray[np.int64], known: NDArray[np.int64], n_labels: int) -> NDArray[np.float32]:
+    """Weights of all rows from the counts of those that are learned from."""
+    counts = np.bincount(known, minlength=n_labels)
+    return (len(known) / (n_labels * np.maximum(counts, 1)[y])).astype(np.float32)

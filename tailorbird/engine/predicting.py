@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tailorbird.data.idx import is_idx
 from tailorbird.data.read import read
 from tailorbird.data.tables import SUFFIXES, Table, table, write_table
 from tailorbird.engine.predictor import Predictor, load
@@ -17,7 +19,7 @@ from tailorbird.types import JSON, Device, Prediction, Value
 
 def predict(
     model: str | Path | Predictor,
-    items: list[str],
+    items: str | list[str],
     *,
     out: str | Path | None,
     input: str | None,
@@ -25,8 +27,9 @@ def predict(
     device: Device,
 ) -> list[Prediction]:
     """Answer for each item, or for each row of a table or folder."""
+    items = [items] if isinstance(items, str) else items
     if out is not None:
-        _check_place(Path(out))
+        _check_place(Path(out), items)
     p = model if isinstance(model, Predictor) else load(model, threads=threads, device=device)
     batches = [_batch(p, str(item), input) for item in items]
     ids = [name for batch in batches for name in batch.ids]
@@ -36,10 +39,14 @@ def predict(
     return answers
 
 
-def _check_place(out: Path) -> None:
+def _check_place(out: Path, items: list[str]) -> None:
     if out.suffix.lower() not in SUFFIXES:
         problem = f"cannot write a table to {str(out)!r}: its suffix is {out.suffix!r}"
         raise BadOutput(problem, f"--out {out.stem or 'scored'}.csv")
+    if any(_is_table(Path(str(item))) and out.exists() and out.samefile(str(item)) for item in items):
+        raise BadOutput(
+            f"{str(out)!r} is read from, and cannot be written to as well", f"--out {out.stem}-scored{out.suffix}"
+        )
     if out.is_dir():
         raise BadOutput(f"cannot write {str(out)!r}: it is a folder", "name a file")
     check_writable(out)
@@ -54,7 +61,7 @@ class _Batch:
 
 def _batch(p: Predictor, item: str, column: str | None) -> _Batch:
     path = Path(item)
-    if _is_table(path) or _is_folder(path) or item.startswith("data:"):
+    if _is_table(path) or _is_folder(path) or (_is_there(path) and is_idx(path)) or re.fullmatch(r"data:[\w.-]+", item):
         return _rows(p, item, column)
     if path.suffix.lower() in SUFFIXES and " " not in item:
         raise BadData(f"there is no file {item!r}", "name a table that exists")
@@ -62,7 +69,7 @@ def _batch(p: Predictor, item: str, column: str | None) -> _Batch:
 
 
 def _rows(p: Predictor, item: str, column: str | None) -> _Batch:
-    whole = table(item) if _is_table(Path(item)) or item.startswith("data:") else None
+    whole = table(item) if _is_table(Path(item)) or re.fullmatch(r"data:[\w.-]+", item) else None
     wanted = column or (p.input if whole is not None and p.input in whole.names else None)
     dataset = read(item, input=wanted, needs_target=False)
     if dataset.modality != p.modality.name:
@@ -78,8 +85,12 @@ def _is_table(path: Path) -> bool:
 
 
 def _is_folder(path: Path) -> bool:
+    return _is_there(path) and path.is_dir()
+
+
+def _is_there(path: Path) -> bool:
     try:
-        return path.is_dir()
+        return path.exists()
     except (OSError, ValueError):  # a text may be too long for a path, or hold a NUL
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from tailorbird.engine.choose import Choice, reopen
 from tailorbird.engine.features import columns, encode
 from tailorbird.errors import BadBody, BadItem
-from tailorbird.kinds import Baseline, Head, Modality, Source, State, Task
+from tailorbird.kinds import Baseline, Head, Modality, Reader, Source, State, Task
 from tailorbird.plug import parse
 from tailorbird.store.artifact import Artifact, open_artifact
 from tailorbird.store.bodies import open_body
@@ -46,25 +47,37 @@ class Predictor:
         """The body, loaded in the recorded runtime, or in another whose features agree with it."""
         return reopen(self.body, self.modality, self.runtime, threads=self.threads, device=self.device)
 
-    def predict(self, items: Sequence[str | Path | NDArray[np.uint8]]) -> list[Prediction]:
-        """An answer for each item, in order. An item is a file's path; for texts also the text itself; for pictures
-        also an (h, w) or (h, w, 3) uint8 array. An item that cannot be read has an error and the others an answer."""
+    def predict(self, items: str | Sequence[str | Path | NDArray[np.uint8]]) -> list[Prediction]:
+        """An answer for each item, in order; an item that cannot be read has an error, and the others their answers.
+
+        An item is a file's path; for texts also the text itself (a str alone is one item); for pictures also an
+        (h, w) or (h, w, 3) uint8 array."""
+        items = [items] if isinstance(items, str) else items
         values = [self.value(item) for item in items]
         return self.answer([_name(item, i) for i, item in enumerate(items)], values)
 
     def value(self, item: str | Path | NDArray[np.uint8]) -> Value | BadItem:
         """What an item that a caller gave holds."""
         if isinstance(item, np.ndarray):
-            return item
+            return _pixels(item)
+        if not isinstance(item, (str, Path)):
+            return BadItem(f"neither a path, a text nor an array, but {type(item).__name__}")
         path = Path(item)
         try:
             if _is_file(path):
                 return self.modality.open(path)
         except BadItem as error:
             return error
-        if isinstance(item, str) and self.modality.name == "text":
+        # A word that ends like a file of ours is a mistyped path, and no text that anyone wants an answer to.
+        mistyped = path.suffix.lower() in self.modality.suffixes and not re.search(r"\s", str(item))
+        if isinstance(item, str) and self.modality.name == "text" and not mistyped:
             return item
         return BadItem(f"there is no file {str(item)!r}")
+
+    @cached_property
+    def reader(self) -> Reader:
+        """The modality joined to the body's files."""
+        return self.modality.reader(self.body)
 
     def answer(self, ids: Sequence[str], values: Sequence[Value | BadItem]) -> list[Prediction]:
         """Predictions for values that were read already."""
@@ -83,7 +96,7 @@ class Predictor:
 
     def features(self, values: Sequence[Value]) -> tuple[NDArray[np.float32], dict[int, BadItem]]:
         """Features of values, all depths side by side: (n, d), with the errors by place. Not kept in the cache."""
-        return encode(self.choice.encoder, self.modality.reader(self.body), values)
+        return encode(self.choice.encoder, self.reader, values, threads=self.choice.threads)
 
 
 def load(path: str | Path, *, threads: int = 0, device: Device = "auto") -> Predictor:
@@ -139,6 +152,12 @@ def _baselines(folder: Path) -> dict[str, tuple[Baseline, State]]:
         own = {key.partition("/")[2]: array for key, array in arrays.items() if key.startswith(f"{name}/")}
         found[name] = (parse("baseline", name, Baseline), (facts, own))
     return found
+
+
+def _pixels(array: NDArray[np.uint8]) -> Value | BadItem:
+    if array.dtype == np.uint8 and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)):
+        return array
+    return BadItem(f"an array of shape {array.shape} and {array.dtype}, and not (h, w) or (h, w, 3) of uint8")
 
 
 def _is_file(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+import tailorbird
 from tailorbird.engine.predictor import Predictor
 from tailorbird.errors import BadOutput
 from tailorbird.kinds import Runtime
@@ -23,7 +25,7 @@ from tailorbird.store.artifact import is_artifact, read_manifest, seal
 from tailorbird.store.bodies import copy_body
 from tailorbird.store.files import canonical, check_writable, tensors, whole_folder, write
 from tailorbird.store.graphs import copy_graph
-from tailorbird.types import JSON, Report, Value
+from tailorbird.types import JSON, Device, Report, Value
 
 GOLDEN_ROWS = 20
 GOLDEN_LIMIT_BYTES = 200_000  # of one golden example: an artifact is no place for the user's largest pictures
@@ -43,10 +45,15 @@ class Sealing:
 
 def check_place(out: Path, force: bool) -> None:
     """Raise BadOutput now if a model cannot be written to `out` later."""
-    if out.exists() and not force:
+    try:
+        there = os.path.lexists(os.fsencode(out).decode())
+        out.with_name(f".{out.name}.00000000.part").exists()  # the longest name that will be needed
+    except (OSError, ValueError) as error:
+        raise BadOutput(f"{str(out)!r} cannot be the name of a model folder: {error}", "--out model") from error
+    if there and not is_artifact(out):
+        raise BadOutput(f"{str(out)!r} exists and is no model", "choose another --out")
+    if there and not force:
         raise BadOutput(f"{str(out)!r} exists already", "choose another --out, or replace it with --force")
-    if out.exists() and not is_artifact(out):
-        raise BadOutput(f"{str(out)!r} exists and is no model, so --force will not replace it", "choose another --out")
     check_writable(out)
 
 
@@ -55,7 +62,7 @@ def write_artifact(sealing: Sealing, out: Path, *, replace: bool) -> None:
     with stage("sealing", 2) as advance, whole_folder(out, replace=replace) as folder:
         _fill(sealing, folder)
         advance(1)
-        _reopen(folder)
+        _reopen(folder, sealing.predictor.threads, sealing.predictor.device)
         advance(1)
         ours = read_manifest(folder)["digest"]
     if read_manifest(out)["digest"] != ours:  # another process was first, and a whole model is never torn down
@@ -122,10 +129,19 @@ def _runtime_version(name: str) -> str:
     return plug.version()
 
 
-def _reopen(folder: Path) -> None:
+def _reopen(folder: Path, threads: int, device: Device) -> None:
     """Let a fresh process open the folder and answer the golden examples: what only lives in this one is found out."""
-    command = [sys.executable, "-m", "tailorbird", "verify", str(folder), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    # -P: the user's own folder may hold a tokenizers.py, and must not be where Python looks for ours.
+    command = [sys.executable, "-P", "-m", "tailorbird", "verify", str(folder), "--json"]
+    path = os.pathsep.join(filter(None, [str(Path(tailorbird.__file__).parents[1]), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [*command, "--threads", str(threads), "--device", device],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        encoding="utf-8",
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
     if done.returncode != 0:
         raise AssertionError(f"a fresh process does not reproduce the model: {done.stdout}{done.stderr}")
     told = json.loads(done.stdout)

@@ -75,18 +75,24 @@ def pose(x: Singles, y: Ints, n_labels: int, row_weights: Singles) -> Problem:
     return Problem(_basis(x, shares), y, shares.astype(np.float32), prior)
 
 
-def path(problem: Problem, strengths: Sequence[float]) -> Iterator[Solution]:
+def path(
+    problem: Problem, strengths: Sequence[float], rounds: int = MAX_ROUNDS, near: Solution | None = None
+) -> Iterator[Solution]:
     """The optimum at each strength, from strong to weak. Lazy: a caller may stop when it has seen enough.
 
+    rounds: the most at one strength; with few of them an answer is near the optimum, and depends on where it began.
+    near: the answer to a like problem, to begin from.
     The objective is sum(shares * log-loss) + strength / 2 * |a|^2 on standardised features, so strength = 1 / (C * n)
     in scikit-learn's terms."""
     theta = np.vstack([np.zeros((len(problem.basis.second), len(problem.prior))), problem.prior])
+    if near:
+        theta = _turned(problem.basis, near)
     before = theta
     for i, strength in enumerate(strengths):
         # The path is smooth in log(strength): going on in its last direction saves a fifth of the rounds.
         start = theta + (theta - before) if i > 1 else theta
-        before, (theta, loss, rounds) = theta, _descend(problem, start, strength)
-        yield Solution(strength, *_unturn(problem.basis, theta), loss, rounds, theta)
+        before, (theta, loss, done) = theta, _descend(problem, start, strength, rounds)
+        yield Solution(strength, *_unturn(problem.basis, theta), loss, done, theta)
 
 
 def leave_one_out(problem: Problem, solution: Solution) -> Floats:
@@ -168,6 +174,12 @@ def _unturn(basis: Basis, theta: Floats) -> tuple[Singles, Singles]:
     return weight.astype(np.float32), (theta[-1] - basis.mean @ weight).astype(np.float32)
 
 
+def _turned(basis: Basis, solution: Solution) -> Floats:
+    """The coefficients in this basis that give the logits of a solution, up to what the basis leaves out."""
+    weight = solution.weight.astype(np.float64)
+    return np.vstack([np.linalg.lstsq(basis.turn, weight, rcond=None)[0], solution.bias + basis.mean @ weight])
+
+
 def _blocks(n: int, width: int) -> Iterator[slice]:
     step = max(BLOCK // max(width, 1), 64)
     return (slice(i, min(i + step, n)) for i in range(0, n, step))
@@ -176,19 +188,22 @@ def _blocks(n: int, width: int) -> Iterator[slice]:
 # ---- the descent --------------------------------------------------------------------------------------------------
 
 
-def _descend(problem: Problem, start: Floats, strength: float) -> tuple[Floats, float, int]:
+def _descend(problem: Problem, start: Floats, strength: float, rounds: int) -> tuple[Floats, float, int]:
     """The optimum from a start: theta, objective, rounds."""
-    first, _, curvature = _objective(problem, start, strength)
+    first, slope, curvature = _objective(problem, start, strength)
     bend = np.vstack([problem.basis.second[:, None] * curvature + strength, curvature + BIAS_SHARE * strength])
-    step = 1 / np.sqrt(bend)  # (r + 1, c): in u = theta / step the Hessian is near 1
+    step = 1 / np.sqrt(bend)  # (r + 1, c): in u = (theta - start) / step the Hessian is near 1
+    # L-BFGS begins with a step of length 1: in these units that is Newton's step, and needs no search along the line.
+    step *= max(float(np.linalg.norm(slope * step)), 1e-30)
 
     def objective(u: Floats) -> tuple[float, Floats]:
-        value, slope, _ = _objective(problem, u.reshape(step.shape) * step, strength)
-        return value / first, (slope * step).ravel() / first  # scipy's tolerance is absolute below 1
+        known = (first, slope, curvature)  # at u = 0, where scipy begins: one pass over the rows less
+        value, fall, _ = _objective(problem, start + u.reshape(step.shape) * step, strength) if u.any() else known
+        return value / first, (fall * step).ravel() / first  # scipy's tolerance is absolute below 1
 
-    options = {"maxiter": MAX_ROUNDS, "maxcor": HISTORY, "ftol": TOLERANCE, "gtol": 1e-9}
-    found = minimize(objective, (start / step).ravel(), jac=True, method="L-BFGS-B", options=options)
-    return found.x.reshape(step.shape) * step, float(found.fun * first), int(found.nit)
+    options = {"maxiter": rounds, "maxcor": min(HISTORY, rounds), "ftol": TOLERANCE, "gtol": 1e-9}
+    found = minimize(objective, np.zeros(start.size), jac=True, method="L-BFGS-B", options=options)
+    return start + found.x.reshape(step.shape) * step, float(found.fun * first), int(found.nit)
 
 
 def _objective(problem: Problem, theta: Floats, strength: float) -> tuple[float, Floats, Floats]:
@@ -198,9 +213,8 @@ def _objective(problem: Problem, theta: Floats, strength: float) -> tuple[float,
     loss, slope, curvature = 0.0, np.zeros_like(theta), np.zeros(c)
     for rows in _blocks(len(problem.y), max(c, len(a))):
         z, y, share = problem.basis.z[rows], problem.y[rows], problem.shares[rows]
-        log_p = _log_softmax(z @ a + b)
-        loss -= float(share @ log_p[np.arange(len(y)), y].astype(np.float64))
-        p = np.exp(log_p)
+        losses, p = _loss_and_shares(z @ a + b, y)
+        loss += float(share @ losses)
         curvature += share @ (p * (1 - p))
         p[np.arange(len(y)), y] -= 1
         p *= share[:, None]
@@ -211,6 +225,16 @@ def _objective(problem: Problem, theta: Floats, strength: float) -> tuple[float,
     slope[:-1] += strength * theta[:-1]
     slope[-1] += BIAS_SHARE * strength * off
     return loss, slope, curvature * (c / (c - 1))
+
+
+def _loss_and_shares(logits: Singles, y: Ints) -> tuple[Floats, Singles]:
+    """The log-loss of each row (n,) and the probabilities, which take the place of the logits (n, c)."""
+    logits -= logits.max(1, keepdims=True)
+    picked = logits[np.arange(len(y)), y].astype(np.float64)
+    p = np.exp(logits, out=logits)
+    total = p.sum(1, keepdims=True)
+    p /= total
+    return np.log(total[:, 0].astype(np.float64)) - picked, p
 
 
 def _log_softmax(logits: NDArray[F]) -> NDArray[F]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable
 
 from rich.console import Console
@@ -34,23 +34,37 @@ class Bars:
 
 
 class _Stage:
+    """A stage and the bar that appears when it lasts, even if it never says how far it is."""
+
     def __init__(self, console: Console, name: str, total: int) -> None:
         self._console, self._name, self._total = console, name, total
-        self._done, self._start = 0, time.monotonic()
+        self._done, self._closed = 0, False
         self._bar: Progress | None = None
+        self._lock = threading.Lock()  # the timer may fire while the stage advances or ends
+        self._timer = threading.Timer(PATIENCE_S, self._show)
+        self._timer.daemon = True
+        if console.is_terminal:
+            self._timer.start()
 
     def advance(self, n: int) -> None:
-        self._done += n
-        if self._bar is None and self._console.is_terminal and time.monotonic() - self._start > PATIENCE_S:
-            self._bar = _bar(self._console)
-            self._bar.add_task(self._name, total=self._total)
-            self._bar.start()
-        if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=self._done)
+        with self._lock:
+            self._done += n
+            if self._bar is not None:
+                self._bar.update(self._bar.task_ids[0], completed=self._done)
 
     def close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        self._timer.cancel()
+        with self._lock:
+            self._closed = True
+            if self._bar is not None:
+                self._bar.stop()
+
+    def _show(self) -> None:
+        with self._lock:
+            if not self._closed:
+                self._bar = _bar(self._console)
+                self._bar.add_task(self._name, total=self._total, completed=self._done)
+                self._bar.start()
 
 
 def _bar(console: Console) -> Progress:

@@ -37,17 +37,9 @@ _COMPLAINT: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ i
 def main() -> NoReturn:
     """Run the command line on sys.argv, and exit."""
     signal.signal(signal.SIGTERM, _terminate)
+    _steady_streams()
     try:
-        code = app(prog_name="tailorbird", standalone_mode=False) or 0
-    except TailorbirdError as error:
-        code = _refuse(error.problem, error.hint)
-    except typer.Exit as done:
-        code = done.exit_code
-    except _COMPLAINT as complaint:
-        code = _refuse(*_mistyped(complaint))
-    except (KeyboardInterrupt, typer.Abort):
-        print("interrupted: nothing was left half-written", file=sys.stderr)
-        code = INTERRUPTED
+        code = _answered()
     except BrokenPipeError:  # whoever read our output has gone, as in `tailorbird ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
@@ -58,6 +50,30 @@ def _version(wanted: bool) -> None:
     if wanted:
         print(f"tailorbird {__version__}")
         raise typer.Exit
+
+
+def _answered() -> int:
+    try:
+        return app(prog_name="tailorbird", standalone_mode=False) or 0
+    except TailorbirdError as error:
+        return _refuse(error.problem, error.hint)
+    except typer.Exit as done:
+        return done.exit_code
+    except _COMPLAINT as complaint:
+        return _refuse(*_mistyped(complaint))
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted: nothing was left half-written", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _steady_streams() -> None:
+    """Output that was closed goes nowhere, and a letter that the terminal does not know is shown as a question mark."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 (open as long as the process lives)
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
 
 
 @app.callback()

@@ -59,6 +59,8 @@ def _simple(hint: Any) -> Any:
     if typing.get_origin(hint) not in (Union, types.UnionType):
         return hint
     kinds = typing.get_args(hint)
+    if list[str] in kinds:
+        return list[str]
     if str in kinds or Path in kinds:
         return str | None if type(None) in kinds else str
     return hint

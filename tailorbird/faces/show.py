@@ -18,9 +18,31 @@ def show(value: object, *, as_json: bool, seconds: float) -> int:
     if as_json:
         sys.stdout.write(document(value))
     else:
-        page(value, Console(), seconds)
+        page(value, _Paper(), seconds)
     sys.stdout.flush()
-    return _code(value)
+    code = _code(value)
+    if code:
+        print(*_shortcoming(value), sep="\n", file=sys.stderr)
+    return code
+
+
+def _shortcoming(value: object) -> tuple[str, str]:
+    """The problem line and the hint of an answer that is not whole."""
+    if isinstance(value, list):
+        failed = [one for one in value if one.error]
+        problem = f"error: {len(failed):,} of {len(value):,} items could not be answered; the first: {failed[0].item!r}"
+        return problem, "hint:  mend or leave out the items whose answer is an error"
+    return (
+        "error: the model is not as it was sealed",
+        "hint:  fetch it again from where it came, or fit again with --force",
+    )
+
+
+class _Paper(Console):
+    """A console that lets `| head` be seen by whoever ends the program: rich would exit with 1 on the spot."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 def show_refusal(problem: str, hint: str, *, as_json: bool) -> None:
@@ -55,4 +77,4 @@ def _plain(value: object) -> JSON:
 
 
 def _dump(value: JSON) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+    return json.dumps(value, allow_nan=False, default=str)  # ASCII: no terminal or pipe can fail on it

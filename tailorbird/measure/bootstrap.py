@@ -8,6 +8,7 @@ from math import erf, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from tailorbird.measure.exact import clopper_pearson
 from tailorbird.measure.metrics import Floats, Ints, Metric, Scores
 from tailorbird.types import Figure
 
@@ -25,18 +26,32 @@ def figures(
 ) -> dict[str, Figure]:
     """Each metric with its 95 % interval, all from the same draws. clusters: (n,) or None, drawn whole.
 
-    Where every row is right there is nothing to resample, and the interval has no width."""
+    Where every row is right, or none, resampling shows no spread, and the interval is the exact one of a share."""
     assert len(y) > 0, "there is nothing to measure without rows"
     columns = {name: metric.statistic(y, scores) for name, metric in metrics.items()}
     draws = [
         [metric.aggregate(columns[name], weights) for name, metric in metrics.items()]
         for weights in redraw(len(y), clusters, seed, resamples)
     ]
-    low, high = interval(np.array(draws), count(len(y), clusters))
+    size = count(len(y), clusters)
+    low, high = interval(np.array(draws), size)
     values = [metric.aggregate(columns[name], np.ones(len(y))) for name, metric in metrics.items()]
     # The calibration error sums absolute values, so noise of resampling only raises it: its interval may miss it.
     ends = zip(metrics, values, np.minimum(low, values), np.maximum(high, values), strict=True)
-    return {name: Figure(value, float(least), float(most)) for name, value, least, most in ends}
+    found = {name: Figure(value, float(least), float(most)) for name, value, least, most in ends}
+    even = {name: _even(found[name].value, size) for name, metric in metrics.items() if metric.counts_right}
+    return {name: even.get(name) or figure for name, figure in found.items()}
+
+
+def _even(value: float, size: int) -> Figure | None:
+    """A share of 0 or 1 with its exact interval, where each of `size` things drawn is one trial; else nothing.
+
+    Balanced accuracy and macro-F1 get the bound of accuracy: they differ from it only when mistakes fall on labels
+    unlike rows do, and where no mistake was seen nothing tells that they would. Exact bounds label by label would say
+    next to nothing: with three rows of a label its recall may be 0.29."""
+    if value not in (0.0, 1.0):
+        return None
+    return Figure(value, *clopper_pearson(round(value * size), size))
 
 
 def redraw(n: int, clusters: Ints | None, seed: int, resamples: int = RESAMPLES) -> Iterator[Floats]:

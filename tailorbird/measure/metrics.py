@@ -27,6 +27,7 @@ class Metric:
 
     statistic: Callable[[Ints, Scores], Columns]
     aggregate: Callable[[Columns, Floats], float]
+    counts_right: bool = False  # 1 when, and only when, every row is right, and 0 when none is
 
     def __call__(self, y: Ints, scores: Scores) -> float:
         """The figure over all rows. y: (n,); scores: (n, c) probabilities."""
@@ -97,9 +98,9 @@ def _share(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
 
 
 METRICS: Mapping[str, Metric] = {
-    "accuracy": Metric(_outcomes, _mean),
-    "balanced_accuracy": Metric(_outcomes, _mean_recall),
-    "macro_f1": Metric(_outcomes, _mean_f1),
+    "accuracy": Metric(_outcomes, _mean, counts_right=True),
+    "balanced_accuracy": Metric(_outcomes, _mean_recall, counts_right=True),
+    "macro_f1": Metric(_outcomes, _mean_f1, counts_right=True),
     "log_loss": Metric(_loss, _mean),
     "ece": Metric(_overconfidence, _calibration_error),
 }

@@ -8,12 +8,11 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from tailorbird.measure.bootstrap import count, interval, redraw
+from tailorbird.measure.exact import clopper_pearson
 from tailorbird.measure.metrics import METRICS, Floats, Ints, Scores
 from tailorbird.types import Figure, Verdict
 
 Outcome: TypeAlias = Literal["better", "not_distinguishable", "worse"]
-
-_FEWEST_CLUSTERS = 6  # fewer all agree by chance more often than one time in twenty: 2 / 2**5
 
 
 def verdict(
@@ -39,24 +38,24 @@ def paired(gain: Ints, clusters: Ints | None = None, seed: int = 0) -> Figure:
     """The mean of a gain with its 95 % interval. gain: (n,) of 1 where only the model is right, -1 where only the
     baseline is, else 0.
 
-    Of single rows the interval is exact, given how many rows tell the two apart: it leaves out zero when, and only
-    when, McNemar's exact two-sided test rejects at 5 %. Of clusters it is a bootstrap."""
-    if clusters is None or count(len(gain), clusters) == len(gain):
-        return _exact(gain)
+    The interval is that of a bootstrap of rows, or of clusters, and it leaves out zero only where an exact test rejects
+    at 5 % too: resampling knows nothing of losses that did not happen. Of single rows that is McNemar's test, and the
+    interval holds what that test leaves possible; of clusters it is the sign test of their sums."""
     draws = np.array([weights @ gain / weights.sum() for weights in redraw(len(gain), clusters, seed)])
-    n_clusters = count(len(gain), clusters)
-    low, high = map(float, interval(draws, n_clusters))
-    if n_clusters < _FEWEST_CLUSTERS:
+    low, high = map(float, interval(draws, count(len(gain), clusters)))
+    if clusters is None or count(len(gain), clusters) == len(gain):
+        exact = _exact(gain)
+        return Figure(exact.value, min(low, exact.low), max(high, exact.high))
+    if not _sides_differ(np.bincount(np.unique(clusters, return_inverse=True)[1], gain).astype(np.float64)):
         low, high = min(low, 0.0), max(high, 0.0)
     return Figure(float(gain.mean()), low, high)
 
 
-def clopper_pearson(hits: int, trials: int) -> tuple[float, float]:
-    """The exact 95 % interval of a share, of which `hits` in `trials` were seen; 0 to 1 without trials."""
-    if trials == 0:
-        return 0.0, 1.0
-    # The tail of the misses is that of the hits with the share turned around.
-    return _least(hits, trials), 1 - _least(trials - hits, trials)
+def _sides_differ(sums: Floats) -> bool:
+    """Whether the exact two-sided sign test rejects at 5 % that gains and losses are equally likely."""
+    wins, losses = int((sums > 0).sum()), int((sums < 0).sum())
+    low, high = clopper_pearson(wins, wins + losses)
+    return low > 0.5 or high < 0.5
 
 
 def _exact(gain: Ints) -> Figure:
@@ -64,25 +63,6 @@ def _exact(gain: Ints) -> Figure:
     apart = wins + losses
     low, high = (((2 * share - 1) * apart / len(gain)) for share in clopper_pearson(wins, apart))
     return Figure((wins - losses) / len(gain), low, high)
-
-
-def _least(hits: int, trials: int) -> float:
-    """The share at which so many hits or more have a chance of 2.5 %. By bisection: scipy is not at hand here."""
-    if hits == 0:
-        return 0.0
-    sums = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, trials + 1)))])  # log k!
-    k = np.arange(hits, trials + 1)
-    ways = sums[trials] - sums[k] - sums[trials - k]
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (low, middle) if _tail(ways, k, trials, middle) > 0.025 else (middle, high)
-    return low
-
-
-def _tail(ways: Floats, k: Ints, trials: int, share: float) -> float:
-    """The chance of k hits, summed. In logarithms, for `ways` overflows from some thousand trials on."""
-    return float(np.exp(ways + k * np.log(share) + (trials - k) * np.log1p(-share)).sum())
 
 
 def _sentence(outcome: Outcome, title: str, accuracies: tuple[float, float], difference: Figure, n: int) -> str:

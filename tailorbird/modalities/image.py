@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
+import PIL
 from PIL import Image, UnidentifiedImageError
 from pydantic import Field
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 MOST_PIXELS = 200_000_000
+READING = 1  # raised when the same file becomes other pixels, another twin or another sketch than before
+_QUALITY = 95  # of a JPEG that is written again: the loss cannot be seen
+_PIXELS_A_BYTE = 5  # beyond this even drawings seldom fit as PNG, and trying takes a second for a photo
 DRAFT_GAP = 2  # a JPEG is decoded smaller while this many times the pixels that are needed remain
 REDUCING_GAP = 3.0  # "indistinguishable from fair resampling in most cases", says Pillow
 # Pillow warns above its limit and refuses above twice its limit, before decoding. Ours is checked first and is never
@@ -45,6 +49,11 @@ class Picture(Modality):
     crop: Annotated[float, Field(gt=0, le=1)] = 0.875  # share of the shorter side that is kept, as ImageNet is measured
     resample: Literal["bilinear", "bicubic"] = "bicubic"
     max_pixels: Annotated[int, Field(ge=1, le=MOST_PIXELS)] = 100_000_000  # larger pictures are refused undecoded
+
+    @classmethod
+    def version(cls) -> str:
+        """Pillow's version."""
+        return f"{PIL.__version__}, reading {READING}"
 
     def digest(self, value: Value) -> bytes:
         """32 bytes for the file's bytes, or for the array's shape and pixels."""
@@ -76,20 +85,20 @@ class Picture(Modality):
         return np.stack([red, green, red ^ green], -1)
 
     def save(self, value: Value, limit_bytes: int) -> tuple[bytes, str]:
-        """The file as it is; an array as PNG; what is too large as a JPEG of fewer pixels."""
-        if isinstance(value, np.ndarray):
-            content, suffix = _encoded(Image.fromarray(value), "PNG"), ".png"
-        else:
-            content, suffix = _content(value), Path(value).suffix.lower()
-        if len(content) <= limit_bytes:
-            return content, suffix
+        """The upright pixels and nothing else that the file tells, such as where it was taken: a JPEG as JPEG, all
+        others as PNG; what is too large as a JPEG of fewer pixels."""
         with self._opened(value) as picture:
-            small = _turned(_flat(picture), _turn(picture))
-        side = max(small.size)
-        while len(content) > limit_bytes and side > 1:
-            small.thumbnail((side, side))
-            content, side = _encoded(small, "JPEG"), side // 2
-        return content, ".jpg"
+            picture.load()  # a TIFF is turned by this, and then asks for no other turn
+            is_jpeg = picture.format in ("JPEG", "MPO")  # many phones' JPEGs hold a second picture, and are MPO
+            upright = picture if isinstance(value, np.ndarray) else _turned(_flat(picture), _turn(picture))
+            bare = Image.fromarray(np.asarray(upright))  # Pillow would hand on comments, profiles and texts
+        if is_jpeg:
+            content, suffix = _encoded(bare, "JPEG", quality=_QUALITY), ".jpg"
+        elif bare.width * bare.height <= _PIXELS_A_BYTE * limit_bytes:
+            content, suffix = _encoded(bare, "PNG"), ".png"
+        else:
+            return _shrunk(bare, limit_bytes), ".jpg"
+        return (content, suffix) if len(content) <= limit_bytes else (_shrunk(bare, limit_bytes), ".jpg")
 
     def open(self, path: Path) -> Value:
         """The path itself: pictures are decoded when they are needed."""
@@ -166,10 +175,19 @@ class _Squares:
             return error
 
 
-def _encoded(picture: Image.Image, kind: str) -> bytes:
+def _encoded(picture: Image.Image, kind: str, **settings: int) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, kind)
+    picture.save(buffer, kind, **settings)
     return buffer.getvalue()
+
+
+def _shrunk(picture: Image.Image, limit_bytes: int) -> bytes:
+    """A JPEG within the limit: of fewer and fewer pixels until it fits."""
+    small, side = picture.copy(), max(picture.size)
+    while len(content := _encoded(small, "JPEG")) > limit_bytes and side > 1:
+        side //= 2
+        small.thumbnail((side, side))
+    return content
 
 
 def _path(value: Value) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import re
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 TEXT_LIMIT_BYTES = 16_000_000  # of one item: the longest novels have 4 MB
+READING = 1  # raised when the same text becomes other tokens than before
 BATCH_TOKENS = 2048  # 64 sentences or 8 pages: larger batches were no faster on two cores
 
 
@@ -38,6 +40,11 @@ class Text(Modality):
     suffixes: ClassVar[frozenset[str]] = frozenset({".txt"})
     main: ClassVar[str | None] = "max_tokens"
     max_tokens: PositiveInt = 256  # what lies beyond is not read; time grows with it
+
+    @classmethod
+    def version(cls) -> str:
+        """The tokenizer library's version; it is not imported for that."""
+        return f"{importlib.metadata.version('tokenizers')}, reading {READING}"
 
     def digest(self, value: Value) -> bytes:
         """32 bytes for the text's UTF-8."""

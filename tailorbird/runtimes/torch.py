@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -24,7 +25,9 @@ class Torch(Runtime):
 
     @classmethod
     def version(cls) -> str:
-        return str(torch.__version__)
+        # Many bodies are built from that library's layers. It is looked up and not imported, which would take seconds.
+        layers = [f"transformers {one.version}" for one in importlib.metadata.distributions(name="transformers")]
+        return ", ".join([str(torch.__version__), *layers[:1]])
 
     @classmethod
     def reaches(cls, device: str) -> bool:

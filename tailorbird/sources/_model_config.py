@@ -2,77 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from tailorbird.errors import BadBody
+from tailorbird.plug import escaped
+from tailorbird.store.bodies import read_json
 from tailorbird.types import JSON
 
-TEXT_TYPES = frozenset(
-    [
-        "albert",
-        "bert",
-        "camembert",
-        "convbert",
-        "deberta",
-        "deberta-v2",
-        "distilbert",
-        "electra",
-        "ernie",
-        "mobilebert",
-        "modernbert",
-        "mpnet",
-        "rembert",
-        "roberta",
-        "xlm-roberta",
-    ]
-)
-IMAGE_TYPES = frozenset(
-    [
-        "beit",
-        "convnext",
-        "convnextv2",
-        "deit",
-        "dinov2",
-        "dinov2_with_registers",
-        "efficientnet",
-        "mobilenet_v1",
-        "mobilenet_v2",
-        "mobilevit",
-        "regnet",
-        "resnet",
-        "swin",
-        "swinv2",
-        "vit",
-    ]
-)
 _CLS_TYPES = frozenset({"deit", "dinov2", "dinov2_with_registers", "vit"})  # trained by what their first token says
 _MOST_TOKENS = 256  # unless the folder says more: time grows with length
-_MOST_CONFIG_BYTES = 10_000_000
 _RESAMPLE = {2: "bilinear", 3: "bicubic"}  # numbers of Pillow
 _CONVNEXT_WHOLE = 384  # from this size on, convnext's own preprocessing keeps the whole picture
 
 Reading = tuple[str, dict[str, JSON]]  # the spelling of the modality, and the settings of the body
 
 
-def read_json(path: Path) -> dict[str, JSON] | None:
-    """The object in a JSON file; None if there is no file. Raises BadBody."""
-    if not path.is_file():
-        return None
-    try:
-        if path.stat().st_size > _MOST_CONFIG_BYTES:
-            raise ValueError(f"larger than {_MOST_CONFIG_BYTES} bytes")
-        content = json.loads(path.read_bytes())
-        if not isinstance(content, dict):
-            raise ValueError("no JSON object")
-    except (OSError, ValueError, RecursionError) as error:
-        raise BadBody(f"{str(path)!r} cannot be read: {error}", f"look into it: less {path}") from error
-    return content
-
-
-def text_reading(folder: Path, config: Mapping[str, JSON]) -> Reading:
-    """Length and pooling for a text model. Raises BadBody."""
+def text_reading(folder: Path, config: Mapping[str, JSON], pooling: str | None) -> Reading:
+    """Length and pooling for a text model; the folder is asked for a pooling that is None. Raises BadBody."""
     if not (folder / "tokenizer.json").is_file():
         load = "from transformers import AutoTokenizer as T"
         hint = f'python -c "{load}; T.from_pretrained({str(folder)!r}).save_pretrained({str(folder)!r})"'
@@ -82,7 +29,7 @@ def text_reading(folder: Path, config: Mapping[str, JSON]) -> Reading:
     usable = positions - 2 if isinstance(positions, int) else _MOST_TOKENS
     told = (read_json(folder / "sentence_bert_config.json") or {}).get("max_seq_length")
     length = told if isinstance(told, int) else min(usable, _MOST_TOKENS)
-    return f"text:max_tokens={length}", {"pooling": _text_pooling(folder)}
+    return f"text:max_tokens={length}", {"pooling": pooling or _text_pooling(folder)}
 
 
 def _text_pooling(folder: Path) -> str:
@@ -92,7 +39,7 @@ def _text_pooling(folder: Path) -> str:
     pooling = config.get("pooling_mode") or "+".join(chosen)
     if pooling not in modes.values():
         problem = f"{str(folder)!r} pools its tokens by {pooling!r}, and bodies here know mean and cls"
-        raise BadBody(problem, f"--model folder:{folder},pooling=mean")
+        raise BadBody(problem, f"--model folder:{escaped(str(folder))},pooling=mean")
     return str(pooling)
 
 

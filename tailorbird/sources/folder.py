@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from tailorbird.bodies.model_config import TEXT_TYPES, model_config
 from tailorbird.errors import BadBody, BadSpelling
 from tailorbird.kinds import Modality, Source
 from tailorbird.plug import parse
-from tailorbird.sources._model_config import IMAGE_TYPES, TEXT_TYPES, image_reading, read_json, text_reading
+from tailorbird.sources._model_config import image_reading, text_reading
 from tailorbird.store import bodies
-from tailorbird.types import JSON, BodyFolder
+from tailorbird.types import BodyFolder
 
-_INDEX = "model.safetensors.index.json"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -28,10 +28,11 @@ class Folder(Source):
     def open(self) -> BodyFolder:
         """The body, its files hashed where they are. Raises BadBody."""
         folder = self.path.expanduser().absolute()
-        config = _config(folder)
+        _check_place(folder)
+        config = model_config(folder)
         _check_weights(folder)
         is_text = config["model_type"] in TEXT_TYPES
-        modality, settings = text_reading(folder, config) if is_text else image_reading(folder, config)
+        modality, settings = text_reading(folder, config, self.pooling) if is_text else image_reading(folder, config)
         if self.pooling:
             settings = {**settings, "pooling": self.pooling}
         _check_modality(modality, folder)
@@ -47,42 +48,21 @@ class Folder(Source):
         )
 
 
-def _config(folder: Path) -> dict[str, JSON]:
+def _check_place(folder: Path) -> None:
     if not folder.is_dir():
-        raise BadBody(f"there is no folder {str(folder)!r}", f"ls {folder.parent}")
-    config = read_json(folder / "config.json")
-    if config is None:
-        raise BadBody(f"{str(folder)!r} has no config.json", "name a folder with config.json and model.safetensors")
-    if "auto_map" in config:
-        problem = f"{str(folder)!r} wants to run code of its own (auto_map in config.json), which is never done"
-        raise BadBody(problem, "name a model that transformers knows without remote code")
-    known = sorted(TEXT_TYPES | IMAGE_TYPES)
-    if config.get("model_type") not in known:
-        problem = f"{str(folder)!r} has model_type {config.get('model_type')!r}, which is not known here"
-        raise BadBody(problem, f"known: {', '.join(known)}")
-    return config
+        missing = f"there is no folder {str(folder)!r}"
+        hint = "put the folder back there, or name where it lies now: tailorbird fit DATA --model folder:PATH"
+        raise BadBody(missing, hint)
 
 
 def _check_weights(folder: Path) -> None:
-    present = bodies.model_files(folder)
-    for name in _shards(folder):
-        if name not in present:
-            raise BadBody(f"{_INDEX} lists {str(name)!r}, and {str(folder)!r} has no such file", f"ls {folder}")
-        bodies.check_header(folder / name)
-    if any(name.endswith(".safetensors") for name in present):
+    if bodies.weight_files(folder):
         return
     pickles = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLES)
     if pickles:
         problem = f"{str(folder)!r} has only pickled weights, {pickles[0]!r}: they could run code and are never opened"
         raise BadBody(problem, "bring the same model with safetensors weights: model.safetensors")
     raise BadBody(f"{str(folder)!r} has no model.safetensors", f"ls {folder}")
-
-
-def _shards(folder: Path) -> list[str]:
-    if (folder / "model.safetensors").is_file():
-        return ["model.safetensors"]
-    index = read_json(folder / _INDEX) or {}
-    return sorted(set(dict(index.get("weight_map", {})).values()))
 
 
 def _check_modality(modality: str, folder: Path) -> None:

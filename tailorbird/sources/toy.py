@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt
 
 from tailorbird.errors import BadBody
 from tailorbird.kinds import Source
@@ -30,7 +30,8 @@ class Toy(Source):
 
     input: Literal["image", "text"]
     seed: NonNegativeInt = 0
-    width: PositiveInt = 16  # numbers a token, or channels of the first layer; time and memory grow with it
+    # Numbers a token, or channels of the first layer. Bounded: a model from a stranger may name a toy.
+    width: Annotated[int, Field(ge=1, le=256)] = 16
 
     def pull(self) -> BodyFolder:
         """The body, made again if its files in the store are damaged."""

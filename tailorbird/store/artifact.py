@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from tailorbird.errors import BadArtifact
 from tailorbird.store.files import canonical, files_below, inside, sha256, write
 from tailorbird.types import JSON
@@ -23,6 +25,43 @@ SUFFIXES = frozenset((".json", ".safetensors", ".onnx", ".md", ".html", ".txt"))
     (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 )
 MANIFEST_LIMIT_BYTES = 64_000_000
+
+
+class _Body(BaseModel):
+    spelling: str
+    fingerprint: str
+    embedded: bool
+
+
+class _Head(BaseModel):
+    depths: list[str]
+
+
+class _Named(BaseModel):
+    name: str
+
+
+class _Golden(BaseModel):
+    file: str
+    scores: dict[str, float]
+
+
+class _Manifest(BaseModel):
+    """What a manifest must hold for a model to be opened; docs/format.md says what each field is. It may hold more."""
+
+    model_config = ConfigDict(strict=True)
+
+    files: dict[str, str]
+    body: _Body
+    modality: str
+    task: str
+    runtime: _Named
+    labels: list[str]
+    input: _Named
+    target: str
+    head: _Head
+    temperature: float
+    golden: list[_Golden]
 
 
 @dataclass(frozen=True)
@@ -69,9 +108,29 @@ def read_manifest(path: Path) -> Mapping[str, JSON]:
     if not isinstance(manifest, dict):
         raise BadArtifact(f"the manifest of {str(path)!r} is damaged: it is no JSON object", _REMAKE)
     _check_format(path, manifest.get("format"))
-    if content != canonical(manifest) or manifest.get("digest") != _digest(manifest):
+    if not _is_sealed(content, manifest):
         raise BadArtifact(f"the manifest of {str(path)!r} is damaged: its digest is not its own", _REMAKE)
+    _check_fields(path, manifest)
     return manifest
+
+
+def _is_sealed(content: bytes, manifest: Mapping[str, JSON]) -> bool:
+    try:
+        return content == canonical(manifest) and manifest.get("digest") == _digest(manifest)
+    except ValueError:  # no JSON of ours: NaN, or half a character
+        return False
+
+
+def _check_fields(path: Path, manifest: Mapping[str, JSON]) -> None:
+    try:
+        told = _Manifest.model_validate(manifest)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        problem = f"the manifest of {str(path)!r} is no model's: {where}: {error.errors()[0]['msg']}"
+        raise BadArtifact(problem, _REMAKE) from error
+    strange = [one.file for one in told.golden if one.file not in told.files or not one.file.startswith("golden/")]
+    if strange:
+        raise BadArtifact(f"the manifest of {str(path)!r} is no model's: {strange[0]!r} is no golden file", _REMAKE)
 
 
 def problems(path: Path, manifest: Mapping[str, JSON]) -> list[str]:
@@ -84,8 +143,13 @@ def problems(path: Path, manifest: Mapping[str, JSON]) -> list[str]:
 
 
 def is_artifact(path: Path) -> bool:
-    """Whether a folder looks like a model, whole or damaged: only such a folder may be replaced by --force."""
-    return (path / MANIFEST).is_file()
+    """Whether a folder is a model, whole or damaged, and holds nothing else: only that may be replaced by --force."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_bytes())
+        listed = set(manifest["files"]) | {MANIFEST}
+        return "digest" in manifest and set(files_below(path)) <= listed
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 _REMAKE = "fetch the folder again from where it came, or make it again with tailorbird fit"

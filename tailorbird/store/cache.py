@@ -2,7 +2,8 @@
 
 A namespace is a folder of immutable safetensors shards with the tensors `keys` (n, 32) uint8 and `rows` (n, ...), each
 named by the sha256 of its own bytes. There are no locks: shards appear whole by rename, two processes may write at
-once, and a shard that is damaged or gone only costs its rows.
+once, and a shard that is damaged or gone only costs its rows. So does a store that cannot be written to: that is told
+once, and the work goes on.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load
 
-from tailorbird.errors import BadSpelling
+from tailorbird.errors import BadOutput, BadSpelling
 from tailorbird.progress import tell
 from tailorbird.store import files
 from tailorbird.types import JSON, CacheEntry
@@ -30,6 +32,7 @@ KEY_BYTES = 32
 ABOUT, SUFFIX = "about.json", ".safetensors"
 LIMIT_VARIABLE, LIMIT_DEFAULT = "TAILORBIRD_CACHE_SIZE", "10GB"
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_told: set[Path] = set()  # the stores of which it was said that they cannot be written to
 _ABANDONED_SECONDS = 24 * 3600  # an unfinished file this old belongs to a process that was killed
 
 
@@ -47,7 +50,8 @@ class Namespace:
         """The rows that belong to `key`: whatever changes them must be in it. about: what only listings tell."""
         folder = root() / hashlib.sha256(files.canonical(dict(key))).hexdigest()[:32]
         if not (folder / ABOUT).is_file():
-            files.write(folder / ABOUT, files.canonical({**key, **about}))
+            with _if_it_can_be_written():
+                files.write(folder / ABOUT, files.canonical({**key, **about}))
         return cls(folder)
 
     def get(self, keys: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[Any]]:
@@ -68,37 +72,37 @@ class Namespace:
         return mask, np.concatenate(parts)[np.argsort(order)]
 
     def put(self, keys: NDArray[np.uint8], rows: NDArray[Any]) -> None:
-        """Keep rows under keys, as one shard. keys: (n, 32); rows: (n, ...). Raises BadOutput."""
+        """Keep rows under keys, as one shard, if the store can be written to. keys: (n, 32); rows: (n, ...)."""
         assert keys.shape == (len(rows), KEY_BYTES), f"keys {keys.shape} do not fit rows {rows.shape}"
         if not len(rows):
             return
         content = files.tensors({"keys": keys.astype(np.uint8, copy=False), "rows": rows})
         shard = self.folder / f"{hashlib.sha256(content).hexdigest()}{SUFFIX}"
-        files.write(shard, content)
-        self._note(shard)
-        evict()
+        with _if_it_can_be_written():
+            files.write(shard, content)
+            self._note(shard)
+            evict()
 
     def _note(self, shard: Path) -> None:
         """Learn which keys a shard holds. Its digest is looked at when its rows are wanted."""
         try:
             with safe_open(shard, framework="numpy") as file:
                 keys = file.get_tensor("keys")
-        except (SafetensorError, OSError):
-            _drop(shard)
+        except SafetensorError:
+            _content(shard)  # removes it, if it is damaged and not only unreadable at this moment
+            return
+        except OSError:  # gone, not ours to read, or too many files are open
             return
         self._places.update((key.tobytes(), (shard, row)) for row, key in enumerate(keys))
 
     def _rows(self, shard: Path) -> NDArray[Any] | None:
-        try:
-            content = shard.read_bytes()
-            if hashlib.sha256(content).hexdigest() == shard.stem:
-                os.utime(shard)  # used now: the shards that were not are the first to go
-                return np.asarray(load(content)["rows"])
-            _drop(shard)
-        except FileNotFoundError:  # another process made room
-            pass
-        self._places = {key: place for key, place in self._places.items() if place[0] != shard}
-        return None
+        content = _content(shard)
+        if content is None:
+            self._places = {key: place for key, place in self._places.items() if place[0] != shard}
+            return None
+        with suppress(OSError):  # where shards cannot be touched none are removed to make room either
+            os.utime(shard)  # used now: the shards that were not are the first to go
+        return np.asarray(load(content)["rows"])
 
 
 def root() -> Path:
@@ -112,12 +116,13 @@ def entries() -> list[CacheEntry]:
 
 
 def clear() -> int:
-    """Remove all rows and give the bytes that became free."""
+    """Remove all rows and give the bytes that became free. Raises BadOutput."""
     freed = 0
     for folder in _folders():
-        for path in folder.iterdir():
-            freed += _remove(path)
-        if not any(folder.iterdir()):  # another process may be writing there
+        for path in _paths(folder):
+            with files.writing(path):
+                freed += _unlink(path)
+        with suppress(OSError):  # another process may be writing there, or was first
             folder.rmdir()
     return freed
 
@@ -136,7 +141,7 @@ def limit_bytes() -> int:
 def evict() -> int:
     """Remove the shards that were used longest ago until the rest fits the limit; give the bytes that became free."""
     shards, total, freed, limit = [], 0, 0, limit_bytes()
-    for path, status in _statuses():
+    for path, status in _statuses(_folders()):
         if path.suffix == SUFFIX:
             shards.append((status.st_mtime_ns, path))
             total += status.st_size
@@ -154,13 +159,20 @@ def _folders() -> list[Path]:
     return sorted(path for path in root().glob("*") if path.is_dir())
 
 
-def _statuses() -> Iterator[tuple[Path, os.stat_result]]:
-    for folder in _folders():
-        for path in folder.iterdir():
-            try:
-                yield path, path.stat()
-            except FileNotFoundError:  # another process made room
-                continue
+def _paths(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:  # another process cleared the cache, or it is not ours to read
+        return []
+
+
+def _statuses(folders: list[Path]) -> Iterator[tuple[Path, os.stat_result]]:
+    for path in (path for folder in folders for path in _paths(folder)):
+        try:
+            status = path.stat()
+        except OSError:  # another process made room, or it is not ours to see
+            continue
+        yield path, status
 
 
 def _entry(folder: Path) -> CacheEntry | None:
@@ -171,10 +183,19 @@ def _entry(folder: Path) -> CacheEntry | None:
         about = json.loads((folder / ABOUT).read_bytes())
     except (OSError, ValueError):
         about = {}
-    return CacheEntry(folder.name, len(Namespace(folder)._places), sum(shard.stat().st_size for shard in shards), about)
+    size = sum(status.st_size for path, status in _statuses([folder]) if path.suffix == SUFFIX)
+    return CacheEntry(folder.name, len(Namespace(folder)._places), size, about)
 
 
 def _remove(path: Path) -> int:
+    """Remove a file if that can be done, and give the bytes that became free."""
+    try:
+        return _unlink(path)
+    except OSError:
+        return 0
+
+
+def _unlink(path: Path) -> int:
     try:
         size = path.stat().st_size
         path.unlink()
@@ -183,6 +204,25 @@ def _remove(path: Path) -> int:
     return size
 
 
-def _drop(shard: Path) -> None:
+@contextmanager
+def _if_it_can_be_written() -> Iterator[None]:
+    """Keeping rows only saves time, so a store that refuses them is told once and is no error."""
+    try:
+        yield
+    except BadOutput as error:
+        if root() not in _told:
+            _told.add(root())
+            tell(f"what is computed now is not kept: {error.problem}")
+
+
+def _content(shard: Path) -> bytes | None:
+    """What a shard holds. One whose content is not that of its name is removed; one that cannot be read is left."""
+    try:
+        content = shard.read_bytes()
+    except OSError:  # another process made room, too many files are open, or it is not ours to read
+        return None
+    if hashlib.sha256(content).hexdigest() == shard.stem:
+        return content
     tell(f"the cache file {shard} is damaged; it was removed and its rows are computed again")
     _remove(shard)
+    return None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import json
 import os
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -28,7 +30,10 @@ def home() -> Path:
     """The store's folder: $TAILORBIRD_HOME, or a folder in the user's cache."""
     given = os.environ.get("TAILORBIRD_HOME")
     if given:
-        return Path(given).expanduser().absolute()
+        try:
+            return Path(given).expanduser().absolute()
+        except RuntimeError as error:  # a user who does not exist
+            raise BadOutput(f"TAILORBIRD_HOME is {given!r}: {error}", "export TAILORBIRD_HOME=DIR") from error
     from platformdirs import user_cache_path  # only needed here, and not free to import
 
     return user_cache_path("tailorbird", appauthor=False)
@@ -68,7 +73,7 @@ def write(path: Path, content: bytes) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)
-            flush_folder(path.parent)
+            flush(path.parent)
         finally:
             part.unlink(missing_ok=True)
 
@@ -97,16 +102,18 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     try:
         with writing(target):
             yield part
-            for folder in [part, *(path for path in part.rglob("*") if path.is_dir())]:
-                flush_folder(folder)
+            for path in (part, *part.rglob("*")):
+                flush(path)
             _become(part, target, replace)
-            flush_folder(target.parent)
+            flush(target.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
 def _become(part: Path, target: Path, replace: bool) -> None:
     """Rename `part` to `target`. Others may do the same at this moment; whichever comes last, it is whole."""
+    if replace and target.is_dir() and _swap(part, target):
+        return  # what was there is now in `part`, which the caller removes
     old = beside(target)
     while True:
         if replace and target.is_dir():
@@ -115,17 +122,28 @@ def _become(part: Path, target: Path, replace: bool) -> None:
         try:
             part.rename(target)
             break
-        except OSError as error:
-            taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST) and target.is_dir()
+        except BaseException as error:
+            taken = isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST) and target.is_dir()
             if taken and not replace:
                 return
-            if taken:  # another one came first: theirs is replaced in the next round
-                shutil.rmtree(old, ignore_errors=True)
-                continue
-            if old.exists():
+            if not taken and old.exists():
                 old.rename(target)
-            raise
+            if not taken:
+                raise
+            shutil.rmtree(old, ignore_errors=True)  # another one came first: theirs is replaced in the next round
     shutil.rmtree(old, ignore_errors=True)
+
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
+
+
+def _swap(part: Path, target: Path) -> bool:
+    """Exchange two folders in one step, so that no kill can fall between. False where the system cannot."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
+    if rename is None:
+        return False
+    places = (os.fsencode(part), os.fsencode(target))
+    return bool(rename(_AT_FDCWD, places[0], _AT_FDCWD, places[1], _RENAME_EXCHANGE) == 0)
 
 
 def sweep(folder: Path) -> None:
@@ -136,9 +154,9 @@ def sweep(folder: Path) -> None:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def flush_folder(folder: Path) -> None:
-    """Make renames in this folder survive a power cut."""
-    number = os.open(folder, os.O_RDONLY)
+def flush(path: Path) -> None:
+    """Make a file's content, or the names in a folder, survive a power cut."""
+    number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
     finally:

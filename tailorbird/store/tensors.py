@@ -12,8 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from tailorbird.errors import BadArtifact
-
-HEADER_LIMIT_BYTES = 10_000_000  # a longer header is an attack, not a model: it costs seconds and gigabytes to parse
+from tailorbird.store import files
 
 
 def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
@@ -21,7 +20,7 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     content = path.read_bytes()
     try:
         (header_bytes,) = struct.unpack_from("<Q", content)
-        if header_bytes > min(HEADER_LIMIT_BYTES, len(content)):
+        if header_bytes > min(files.HEADER_LIMIT_BYTES, len(content)):
             raise ValueError(f"a header of {header_bytes:,} bytes")
         return {name: np.asarray(array) for name, array in load(content).items()}
     except (ValueError, KeyError, struct.error, SafetensorError) as error:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def predict(
     model: Annotated[str | Path | Predictor, "a model folder"],
-    items: Annotated[list[str], "files, folders or tables; for text models also the texts themselves"],
+    items: Annotated[str | list[str], "files, folders or tables; for text models also the texts themselves"],
     *,
     out: Annotated[str | Path | None, "write a table here: the user's columns, label and score"] = None,
     input: Annotated[str | None, "the column to predict from, if it has another name than it had in training"] = None,

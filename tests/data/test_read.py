@@ -64,10 +64,10 @@ def test_an_unknown_column_names_the_nearest_and_lists_all(reviews: Path, option
 
 
 def test_no_possible_target_is_refused(tmp_path: Path) -> None:
-    path = tabled(tmp_path / "a.csv", text=LONG, id=[str(i) for i in range(20)])
-    with pytest.raises(BadData, match="no column that could be the target: no values repeat in id") as caught:
+    path = tabled(tmp_path / "a.csv", text=LONG, id=[f"i{i}" for i in range(20)], key=[f"k{i}" for i in range(20)])
+    with pytest.raises(BadData, match="no column that could be the target: no values repeat in id, key") as caught:
         read(path)
-    assert caught.value.hint == "name one: --target NAME; columns: text, id"
+    assert caught.value.hint == "name one: --target NAME; columns: text, id, key"
 
 
 def test_two_columns_of_texts_are_listed(tmp_path: Path) -> None:

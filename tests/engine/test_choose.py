@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from tailorbird.engine import choose as module
 from tailorbird.engine.choose import choose, reopen
-from tailorbird.errors import BadBody, BadSpelling, MissingExtra
+from tailorbird.engine.features import cores
+from tailorbird.errors import BadBody, BadOutput, BadSpelling, MissingExtra
 from tailorbird.kinds import Modality, Source
 from tailorbird.plug import load, names, parse
 from tailorbird.store import files, graphs
@@ -240,3 +241,32 @@ def test_a_row_of_zeros_agrees_with_itself_and_with_nothing_else() -> None:
     assert module._least_cosine(zeros, zeros) == 1
     assert module._least_cosine(zeros, ones) == 0
     assert module._least_cosine(ones * np.nan, ones) == -1
+
+
+def test_a_choice_that_cannot_be_remembered_is_taken_all_the_same(
+    body: BodyFolder, speeds: Speeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, content: bytes) -> None:
+        raise BadOutput(f"cannot write {str(path)!r}: Read-only file system", "name another folder")
+
+    speeds(onnx=9)
+    monkeypatch.setattr(files, "write", refuse)
+    assert choose(body, MODALITY, TEXTS, threads=1).runtime == "onnx"
+    assert not (files.home() / "choices").exists()
+
+
+def test_a_graph_that_cannot_be_kept_leaves_torch(bare: BodyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> Path:
+        raise BadOutput("cannot write 'graphs': Read-only file system", "name another folder")
+
+    monkeypatch.setattr(module, "_export", refuse)
+    assert choose(bare, MODALITY, TEXTS, threads=1).runtime == "torch"
+
+
+def test_threads_below_zero_are_refused_and_zero_is_all_cores(body: BodyFolder, speeds: Speeds) -> None:
+    for ask in (lambda: choose(body, MODALITY, TEXTS, threads=-1), lambda: reopen(body, MODALITY, "onnx", threads=-1)):
+        with pytest.raises(BadSpelling, match="--threads is -1"):
+            ask()
+    speeds(onnx=9)
+    assert choose(body, MODALITY, TEXTS, threads=3).threads == 3
+    assert reopen(body, MODALITY, "onnx").threads == cores()

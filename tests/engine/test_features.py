@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,11 @@ from numpy.typing import NDArray
 
 from tailorbird import progress
 from tailorbird.engine import features
-from tailorbird.engine.features import columns, cut, encode
-from tailorbird.errors import BadItem
+from tailorbird.engine.features import columns, cores, cut, encode, namespace_of
+from tailorbird.errors import BadItem, BadSpelling
+from tailorbird.kinds import Modality, Source
+from tailorbird.plug import parse
+from tailorbird.store import graphs
 from tailorbird.store.cache import Namespace
 from tailorbird.types import Ready, Value
 
@@ -213,3 +218,71 @@ def test_every_row_is_in_one_batch_and_no_batch_of_two_passes_the_budget(
 
 def test_a_small_window_is_shared_out_over_the_lanes() -> None:
     assert len(cut([1] * 8, 100, 4)) == 4
+
+
+class Letters(Words):
+    """Words that lie in files."""
+
+    def load(self, values: Sequence[Value]) -> list[Ready | BadItem]:
+        return super().load([Path(str(value)).read_text() for value in values])
+
+
+@pytest.mark.parametrize("after", ["other", None])
+def test_features_of_a_file_that_changed_meanwhile_are_an_error_and_not_kept(
+    tmp_path: Path, space: Namespace, after: str | None
+) -> None:
+    files = [tmp_path / name for name in ("a", "b")]
+    for file, word in zip(files, ("one", "two"), strict=True):
+        file.write_text(word)
+
+    class Rewriting(Counter):
+        def encode(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+            files[0].unlink() if after is None else files[0].write_text(after)
+            return super().encode(arrays)
+
+    def digest(value: Value) -> bytes:
+        try:
+            return hashlib.sha256(Path(str(value)).read_bytes()).digest()
+        except OSError as error:
+            raise BadItem("gone") from error
+
+    known = digests(["one", "two"])
+    found, errors = encode(Rewriting(), Letters(), files, known, space, digest=digest)
+    assert {place: str(error) for place, error in errors.items()} == {0: "it changed while it was being read"}
+    assert np.isnan(found[0]).all() and np.array_equal(found[1:], expected(["two"]))
+    assert space.get(known)[0].tolist() == [False, True]
+
+
+def test_no_more_threads_load_than_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    pool = features.ThreadPoolExecutor
+    monkeypatch.setattr(features, "ThreadPoolExecutor", lambda size: sizes.append(size) or pool(size))
+    encode(Counter(lanes=3), Words(), words(5), threads=7)
+    encode(Counter(lanes=3), Words(), words(5))
+    assert sizes == [7, 3, cores(), 3]
+
+
+def test_a_number_of_threads_below_zero_is_refused() -> None:
+    assert (cores(5), cores(0)) == (5, cores())
+    with pytest.raises(BadSpelling, match="--threads is -1, and must be 0 or more") as caught:
+        cores(-1)
+    assert caught.value.hint == "--threads 2"
+
+
+@pytest.mark.parametrize("changed", ["graph", "reading", "tailorbird"])
+def test_whatever_changes_a_feature_changes_the_namespace(
+    changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body, modality = parse("source", "toy:text", Source).open(), parse("modality", "text", Modality)
+    graph = graphs.Graph((("last", 1),), ("ids",), 20, "2", "a" * 64, body.fingerprint, "text")
+    graphs.files.write(tmp_path / graphs.ABOUT, graphs.files.canonical(vars(graph)))
+    before = namespace_of(body, modality, "torch", Counter(), tmp_path).folder
+    assert namespace_of(body, modality, "torch", Counter(), tmp_path).folder == before
+    if changed == "graph":
+        graph = replace(graph, digest="b" * 64)
+        graphs.files.write(tmp_path / graphs.ABOUT, graphs.files.canonical(vars(graph)))
+    elif changed == "reading":
+        monkeypatch.setattr(type(modality), "version", classmethod(lambda cls: "other"))
+    else:
+        monkeypatch.setattr(features, "__version__", "9.9")
+    assert namespace_of(body, modality, "torch", Counter(), tmp_path).folder != before

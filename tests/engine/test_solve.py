@@ -84,6 +84,15 @@ def test_a_strength_is_solved_alike_at_the_end_of_a_path_and_alone() -> None:
     assert last.loss == pytest.approx(alone.loss, rel=1e-5)
 
 
+def test_the_answer_to_a_like_problem_is_a_good_place_to_begin() -> None:
+    x, y = made(400, 50, 4)
+    part, whole = (pose(x[:n], y[:n], 4, np.ones(n, np.float32)) for n in (360, 400))
+    near = next(path(part, [0.01]))
+    cold, warm = next(path(whole, [0.01], 2)), next(path(whole, [0.01], 2, near))
+    best = next(path(whole, [0.01]))
+    assert warm.rounds <= 2 and warm.loss - best.loss < 0.1 * (cold.loss - best.loss)
+
+
 @pytest.mark.parametrize("n, d", [(100, 20), (20, 100)])
 def test_the_basis_has_no_correlations_between_its_columns(n: int, d: int) -> None:
     x, y = made(n, d, 3)

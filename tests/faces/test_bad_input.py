@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -177,7 +178,7 @@ CASES = {
     "sample data not pulled": (_film_reviews, [], ["tailorbird pull data:film-reviews"]),
     "unknown sample data": (lambda folder: ["data:film-review"], [], ["film-reviews"]),
     "an output below a file": (_under_a_file, [], ["file"]),
-    "an output that exists": (_exists, [], ["'here'", "--force"]),
+    "an output that exists": (_exists, [], ["'here'", "no model"]),
     "an output that is no model, by force": (_not_a_model, [], ["'thesis'", "no model"]),
     "over a fifth of damaged pictures": (_mostly_damaged, [], ["20%", "broken"]),
     "over a fifth of empty texts": (_mostly_empty, [], ["20%"]),
@@ -249,3 +250,60 @@ def test_a_full_disk_is_told_and_leaves_nothing(store: str, tmp_path: Path, type
     before = set(tmp_path.rglob("*"))
     check_told(with_a_file_limit(tmp_path, 3000, *words), ["full", "model" if store == "filled" else ""])
     assert set(tmp_path.rglob("*")) == before
+
+
+# ---- models and bodies that were tampered with -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def model(tmp_path: Path, typed: Typed) -> Path:
+    assert typed(*with_defaults(_good(tmp_path)))[0] == 0
+    return tmp_path / "model"
+
+
+def test_a_model_of_a_newer_format_is_refused_by_name(model: Path, typed: Typed) -> None:
+    told = json.loads((model / "manifest.json").read_bytes())
+    (model / "manifest.json").write_text(json.dumps({**told, "format": 9}))
+    check_told(typed("predict", "model", "a film"), ["format 9", "upgrade"])
+    code, stdout, _ = typed("verify", "model", "--json")
+    assert code == 2 and json.loads(stdout)["ok"] is False and "format 9" in json.loads(stdout)["problems"][0]
+
+
+@pytest.mark.parametrize("name", ["head.pkl", "golden/00.pt", "body.joblib"])
+def test_a_pickle_in_a_model_is_never_opened(model: Path, typed: Typed, name: str, tmp_path: Path) -> None:
+    (model / name).write_bytes(b"cos\nsystem\n(S'touch " + str(tmp_path / "flag").encode() + b"'\ntR.")
+    check_told(typed("predict", "model", "a film"), [name])
+    assert typed("verify", "model")[0] == 2
+    assert not (tmp_path / "flag").exists()
+
+
+@pytest.mark.parametrize("verb", ["predict", "evaluate", "verify"])
+def test_a_flipped_bit_in_a_model_ends_every_verb(model: Path, typed: Typed, verb: str) -> None:
+    content = bytearray((model / "baselines.safetensors").read_bytes())
+    content[-5] ^= 1
+    (model / "baselines.safetensors").write_bytes(content)
+    code, stdout, stderr = typed(verb, "model", *{"predict": ["a film"], "evaluate": ["a.csv"], "verify": []}[verb])
+    assert code == 2 and "baselines.safetensors" in stdout + stderr and "Traceback" not in stderr
+
+
+def test_a_body_whose_hash_is_wrong_is_refused(model: Path, typed: Typed) -> None:
+    weights = next((Path(os.environ["TAILORBIRD_HOME"]) / "bodies").rglob("model.safetensors"))
+    content = bytearray(weights.read_bytes())
+    content[-5] ^= 1
+    weights.write_bytes(content)
+    check_told(typed("predict", "model", "a film"), ["model.safetensors"])
+
+
+def test_a_huge_picture_is_refused_undecoded_and_the_others_are_answered(tmp_path: Path, typed: Typed) -> None:
+    _wrong_body(tmp_path)
+    assert typed(*with_defaults(["pets", "--model", "toy:image"]))[0] == 0
+    Image.new("1", (30_000, 30_000)).save(tmp_path / "huge.png")
+    code, stdout, _ = typed("predict", "model", "huge.png", "pets/cat/cat1.png", "no.png", "--json")
+    huge, good, missing = map(json.loads, stdout.splitlines())
+    assert code == 2 and "pixels" in huge["error"]
+    assert good["label"] in ("cat", "dog") and "no.png" in missing["error"]
+
+
+@pytest.mark.parametrize("words", ["predict model no/such.csv", "evaluate model no-such", "verify no"])
+def test_a_path_that_is_missing_is_told_by_every_verb(model: Path, typed: Typed, words: str) -> None:
+    check_told(typed(*words.split()), [words.split()[-1]])

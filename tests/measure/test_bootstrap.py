@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import t
+from scipy.stats import binomtest, t
 
 from tailorbird.measure.bootstrap import _student, figures, interval, redraw
 from tailorbird.measure.metrics import METRICS
@@ -67,3 +67,19 @@ def test_percentiles_move_outwards_when_few_things_are_drawn() -> None:
     width = [float(np.ptp(interval(draws, size))) for size in (8, 30, 10_000)]
     assert width[0] > 1.15 * width[1] > 1.15 * width[2]
     assert width[2] == pytest.approx(2 * 1.96, rel=0.05)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_rows_that_are_all_right_or_all_wrong_have_the_exact_interval(right: bool) -> None:
+    y = np.arange(12) % 3
+    theirs = binomtest(12 * right, 12).proportion_ci(0.95, "exact")
+    found = figures(METRICS, y, np.eye(3)[y if right else (y + 1) % 3])
+    for name in ("accuracy", "balanced_accuracy", "macro_f1"):
+        assert found[name].value == right
+        assert (found[name].low, found[name].high) == pytest.approx((theirs.low, theirs.high))
+
+
+def test_clusters_that_are_all_right_are_as_many_trials() -> None:
+    y, scores = answers(np.ones(12, bool))
+    theirs = binomtest(4, 4).proportion_ci(0.95, "exact")
+    assert figures(ACCURACY, y, scores, np.arange(12) // 3)["accuracy"].low == pytest.approx(theirs.low)

@@ -1,10 +1,13 @@
 """The verdict: exact where rows are single, and slow to claim a lift."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from tailorbird.measure.verdict import clopper_pearson, paired, verdict
+from tailorbird.measure.bootstrap import redraw
+from tailorbird.measure.verdict import paired, verdict
 
 
 def scores(right: np.ndarray) -> np.ndarray:
@@ -16,12 +19,6 @@ def judged(model: np.ndarray, *baselines: np.ndarray, clusters: np.ndarray | Non
     rivals = dict(zip(names, map(scores, baselines), strict=True))
     titles = {name: f"baseline {name}" for name in names}
     return verdict(np.zeros(len(model), np.int64), scores(model), rivals, clusters, titles)
-
-
-@pytest.mark.parametrize("hits, trials", [(0, 1), (1, 1), (0, 20), (7, 20), (20, 20), (510, 1000), (59_000, 60_000)])
-def test_the_interval_of_a_share_is_that_of_scipy(hits: int, trials: int) -> None:
-    theirs = binomtest(hits, trials).proportion_ci(0.95, "exact")
-    assert clopper_pearson(hits, trials) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
 
 
 def test_the_outcome_is_that_of_mcnemars_exact_test() -> None:
@@ -58,6 +55,31 @@ def test_equal_models_on_clustered_rows_are_rarely_called_better() -> None:
         gain = np.sign(rng.normal(lean, 0.5)).astype(np.int64)
         better += paired(gain, clusters, seed).low > 0
     assert better <= 0.05 * 200
+
+
+@pytest.mark.parametrize("wins, losses, better", [(4, 0, False), (5, 0, False), (6, 0, True), (8, 1, True)])
+@pytest.mark.parametrize("twins", [(0, 1), (0, 199), (198, 199)])
+@pytest.mark.parametrize("seed", range(3))
+def test_one_pair_of_twins_makes_no_claim_that_the_exact_test_would_not(
+    wins: int, losses: int, better: bool, twins: tuple[int, int], seed: int
+) -> None:
+    clusters = np.arange(200)
+    clusters[twins[1]] = twins[0]
+    gain = np.repeat([0, 1, 0, -1], [2, wins, 198 - wins - losses, losses])  # whether twins tell apart matters little
+    assert (paired(gain, clusters, seed).low > 0) == better
+    assert (paired(-gain, clusters, seed).high < 0) == better
+
+
+def test_equal_models_on_rows_with_some_twins_are_called_better_in_at_most_one_of_twenty(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tailorbird.measure.verdict.redraw", partial(redraw, resamples=200))
+    rng, better = np.random.default_rng(2), 0
+    clusters = np.concatenate([np.arange(190), np.arange(10)])
+    for seed in range(1000):
+        gain = rng.choice([1, 0, -1], 190, p=[0.03, 0.94, 0.03])[clusters]
+        better += paired(gain, clusters, seed).low > 0
+    assert better <= 50
 
 
 def test_clusters_widen_the_interval() -> None:

@@ -8,7 +8,7 @@ import pytest
 from tailorbird.engine.solve import log_loss, path, pose
 from tailorbird.errors import BadSpelling
 from tailorbird.kinds import Head, Lesson, Method
-from tailorbird.methods.probe import Probe
+from tailorbird.methods.probe import Probe, _folds, _held_out
 from tailorbird.plug import parse
 
 
@@ -52,7 +52,10 @@ def test_what_chose_the_strength_teaches_too_in_the_end() -> None:
     x = np.concatenate([given.features[depth][rows] for depth in head.depths], axis=1)
     problem = pose(x, given.y[rows], given.n_labels, given.row_weights[rows])
     alike = next(path(problem, [head.notes["strength"]]))
-    np.testing.assert_allclose(head.weight, alike.weight, atol=1e-6)
+    np.testing.assert_allclose(head.weight, alike.weight, atol=2e-3)
+    x, y = x[: len(given.train)], given.y[given.train]
+    without = next(path(pose(x, y, given.n_labels, np.ones(len(y), np.float32)), [head.notes["strength"]]))
+    assert np.abs(head.weight - without.weight).max() > 0.02
 
 
 def test_without_validation_rows_leave_one_out_chooses() -> None:
@@ -121,3 +124,82 @@ def test_a_body_with_one_depth_gives_one_candidate() -> None:
     given = lesson()
     head = Probe().tailor(replace(given, features={"last": given.features["last"]}))
     assert head.depths == ("last",) and len(head.notes["candidates"]) == 1
+
+
+# ---- rows that belong together ------------------------------------------------------------------------------------
+
+
+def copies(n_clusters: int = 60, rep: int = 6, d: int = 64) -> tuple[Lesson, Lesson]:
+    """Clusters of near copies to learn from, and others like them."""
+    rng = np.random.default_rng(0)
+    base = rng.standard_normal((2 * n_clusters, d)).astype(np.float32)
+    y = np.repeat(base[:, 0] + 1.5 * rng.standard_normal(len(base)) > 0, rep).astype(np.int64)
+    x = (np.repeat(base, rep, 0) + 0.05 * rng.standard_normal((len(y), d))).astype(np.float32)
+    rows, nothing = np.arange(len(y)), np.zeros(0, np.int64)
+    first, second = rows[: len(y) // 2], rows[len(y) // 2 :]
+    clusters = np.repeat(np.arange(2 * n_clusters), rep)
+    learn = Lesson({"last": x}, y, 2, np.ones(len(y), np.float32), first, nothing, seed=0, clusters=clusters)
+    return learn, replace(learn, train=second)
+
+
+def test_siblings_of_a_row_do_not_answer_for_it() -> None:
+    given, others = copies()
+    head = Probe().tailor(given)
+    p = head.scores(others.features["last"][others.train])
+    real = -np.log(p[np.arange(len(p)), others.y[others.train]]).mean()
+    assert head.notes["held_out"] == "cluster folds"
+    assert head.notes["log_loss"] > 0.3 and real < 0.9  # leave-one-out promises 0.001 where 10 comes
+
+
+def test_a_cluster_is_never_torn_and_labels_are_spread_over_the_folds() -> None:
+    clusters = np.random.default_rng(0).permutation(np.repeat(np.arange(40), 3)) * 7
+    y = np.unique(clusters, return_inverse=True)[1] % 2
+    folds = _folds(y, clusters, 5)
+    assert all(len(set(folds[clusters == cluster])) == 1 for cluster in set(clusters))
+    assert np.bincount(folds * 2 + y).tolist() == [12] * 10
+
+
+def test_two_clusters_are_two_folds_and_one_is_none() -> None:
+    given, _ = copies()
+    assert _held_out(replace(given, clusters=np.zeros(len(given.y), np.int64))).name == "leave-one-out"
+    two = np.arange(len(given.y)) // 3 % 2
+    held = _held_out(replace(given, clusters=two))
+    assert len(held.pairs) == 2 and held.name == "cluster folds"
+    assert sorted(held.rows) == sorted(given.train)
+    for rows, answered in held.pairs:
+        assert not set(two[rows]) & set(two[answered])
+
+
+def test_clusters_of_single_training_rows_are_left_out_one_by_one() -> None:
+    given = replace(lesson(n=90, n_validation=0), clusters=np.arange(90))
+    assert Probe().tailor(given).notes["held_out"] == "leave-one-out"
+
+
+# ---- many labels --------------------------------------------------------------------------------------------------
+
+
+def test_of_many_labels_little_is_tried_and_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tailorbird.methods.probe._MANY_WEIGHTS", 24 * 3 - 1)
+    told: list[str] = []
+    monkeypatch.setattr("tailorbird.methods.probe.tell", told.append)
+    head = Probe().tailor(lesson())
+    assert told == ["3 labels: only the last depth and 3 strengths are tried, in few rounds"]
+    assert head.depths == ("last",) and head.notes["most_rounds"] == 2
+    (candidate,) = head.notes["candidates"]
+    assert [strength for strength, _ in candidate["losses"]] == [1e-2, 1e-3, 1e-4][: len(candidate["losses"])]
+
+
+def test_many_labels_are_told_apart_in_few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, c = np.random.default_rng(0), 150
+    y = np.arange(4 * c) % c
+    centres = rng.standard_normal((c, 100)).astype(np.float32)
+    x = 0.8 * centres[y] + rng.standard_normal((len(y), 100)).astype(np.float32)
+    rows = np.arange(len(y))
+    given = Lesson({"last": x}, y, c, np.ones(len(y), np.float32), rows[: 3 * c], rows[3 * c :], seed=0)
+    whole = Probe().tailor(given)
+    monkeypatch.setattr("tailorbird.methods.probe._MANY_WEIGHTS", 10_000)
+    little = Probe().tailor(given)
+    assert little.notes["most_rounds"] == 2
+    fresh = 0.8 * centres + rng.standard_normal((c, 100)).astype(np.float32)
+    right = [(head.scores(fresh).argmax(1) == np.arange(c)).mean() for head in (whole, little)]
+    assert right[1] > right[0] - 0.05 > 0.6, right

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,9 @@ def test_a_body_that_reads_something_else_is_refused(name: str) -> None:
             with pytest.raises(BadBody) as caught:
                 made(name).reader(parse("source", f"toy:{other}", Source).open())
             assert "--model" in caught.value.hint
+
+
+@every_modality
+def test_a_modality_says_which_version_of_its_library_reads(name: str) -> None:
+    library = {"image": "pillow", "text": "tokenizers"}[name]
+    assert made(name).version() == f"{version(library)}, reading 1"

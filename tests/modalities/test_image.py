@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tailorbird.errors import BadBody, BadItem, EmptyItem, TooLargeItem
 from tailorbird.modalities import image as module
@@ -273,13 +274,15 @@ def test_a_body_for_texts_is_refused(tmp_path: Path) -> None:
     assert "--model wheel:" in caught.value.hint
 
 
-def test_a_saved_picture_is_opened_as_it_was(tmp_path: Path) -> None:
+def test_a_saved_picture_means_the_same(tmp_path: Path) -> None:
     for pixels in (colours(), colours()[..., 0]):
         content, suffix = Picture().save(pixels, 100_000)
         assert np.array_equal(np.asarray(Image.open(io.BytesIO(content))), pixels)
         assert suffix == ".png"
-    path = saved(tmp_path / "A.JPG", Image.fromarray(colours()))
-    assert Picture().save(path, 100_000) == (path.read_bytes(), ".jpg")
+    path = saved(tmp_path / "A.JPG", Image.fromarray(colours()), quality=95)
+    content, suffix = Picture().save(path, 100_000)
+    assert close(np.asarray(Image.open(io.BytesIO(content))), colours(), 2)
+    assert suffix == ".jpg"
     assert Picture().open(path) == path
     with pytest.raises(BadItem, match="no such file"):
         Picture().open(tmp_path / "none.jpg")
@@ -297,3 +300,49 @@ def test_a_picture_that_is_too_large_to_keep_is_kept_smaller(tmp_path: Path) -> 
     (tmp_path / "small.jpg").write_bytes(content)
     with Image.open(tmp_path / "small.jpg") as small:
         assert 0.7 < small.height / small.width < 0.8
+
+
+def with_secrets(path: Path, picture: Image.Image, **settings: object) -> Path:
+    """A file that tells where and by whom it was made, lying on its side."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x013B] = "SECRET artist"
+    exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 31.0, 12.0), 3: "E", 4: (13.0, 24.0, 18.0), 29: "SECRET date"})
+    picture.save(path, exif=exif, icc_profile=b"SECRET profile", comment=b"SECRET", xmp=b"SECRET", **settings)
+    assert b"SECRET" in path.read_bytes()
+    with Image.open(path) as again:
+        assert path.suffix == ".tif" or again.getexif().get_ifd(0x8825)[1] == "N"
+    return path
+
+
+def info(name: str) -> dict[str, object]:
+    texts = PngInfo()
+    texts.add_text("Author", "SECRET")
+    return {"pnginfo": texts} if name.endswith(".png") else {"lossless": True} if name.endswith(".webp") else {}
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif"])
+@pytest.mark.parametrize("limit_bytes", [100_000, 6_000])
+def test_a_saved_picture_tells_nothing_of_its_maker_and_stands_upright(
+    tmp_path: Path, name: str, limit_bytes: int
+) -> None:
+    path = with_secrets(tmp_path / name, Image.fromarray(colours(360, 480)), **info(name))
+    content, suffix = Picture().save(path, limit_bytes)
+    assert b"SECRET" not in content
+    assert suffix == (".jpg" if name == "a.jpg" or limit_bytes == 6_000 else ".png")
+    (tmp_path / f"saved{suffix}").write_bytes(content)
+    with Image.open(tmp_path / f"saved{suffix}") as again:
+        assert not again.getexif() and again.info.keys() <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+        assert again.height > again.width  # it was 480 wide and 360 high, lying on its side
+        upright = np.asarray(again.resize((360, 480)))
+    assert close(upright, np.rot90(colours(360, 480), -1), 3)
+    if suffix == ".png":
+        assert Picture().facts(tmp_path / "saved.png").twin == Picture().facts(path).twin
+
+
+def test_a_jpeg_of_several_pictures_is_saved_as_its_first(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    Image.fromarray(colours()).save(path, "MPO", save_all=True, append_images=[Image.new("RGB", (64, 48))])
+    content, suffix = Picture().save(path, 100_000)
+    assert suffix == ".jpg"
+    assert close(np.asarray(Image.open(io.BytesIO(content))), colours(), 3)

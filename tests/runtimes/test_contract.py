@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -152,3 +153,7 @@ def test_no_runtime_but_torch_imports_torch_and_none_opens_a_socket() -> None:
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_torch_names_the_library_that_holds_the_layers_too() -> None:
+    assert parse("runtime", "torch", Runtime).version().endswith(f", transformers {version('transformers')}")

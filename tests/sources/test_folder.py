@@ -9,6 +9,7 @@ import pytest
 from tailorbird.errors import BadBody
 from tailorbird.kinds import Source
 from tailorbird.plug import parse
+from tailorbird.sources.folder import Folder
 from tailorbird.store.bodies import copy_body, open_body
 from tailorbird.store.files import tensors
 from tailorbird.types import JSON, BodyFolder
@@ -141,6 +142,7 @@ def test_pickled_weights_are_refused_unopened(folder: Path, name: str) -> None:
 
 REFUSED: dict[str, tuple[dict[str, JSON], str]] = {
     "auto_map": ({"config": {"model_type": "bert", "auto_map": {"AutoModel": "m.M"}}}, "auto_map in config.json"),
+    "quantised": ({"config": {"model_type": "bert", "quantization_config": {"bits": 8}}}, "quantised weights"),
     "unknown": ({"config": {"model_type": "timesformer"}}, "model_type 'timesformer', which is not known here"),
     "none": ({"config": {}}, "model_type None"),
     "list": ({"config": []}, "no JSON object"),
@@ -174,8 +176,27 @@ def test_a_missing_file_is_named(folder: Path, name: str, problem: str) -> None:
 
 
 def test_a_missing_folder_is_named(folder: Path) -> None:
-    with pytest.raises(BadBody, match="there is no folder"):
+    with pytest.raises(BadBody, match="there is no folder") as caught:
         opened(folder)
+    assert "name where it lies now" in caught.value.hint and "--model folder:PATH" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["a,b", "pooling=cls", "a\\,b\\", " x "])
+def test_any_folder_can_be_spelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    text(tmp_path / name)
+    spelling = Folder(path=tmp_path / name).spelling()
+    body = parse("source", spelling, Source).open()
+    assert body.folder == tmp_path / name and body.spelling == spelling
+    monkeypatch.chdir(tmp_path)
+    assert parse("source", Folder(path=Path(name)).spelling(), Source).open() == body
+
+
+def test_the_hint_for_odd_pooling_can_be_typed(tmp_path: Path) -> None:
+    text(tmp_path / "a,b", **{"1_Pooling__config": {"pooling_mode_max_tokens": True}})
+    with pytest.raises(BadBody) as caught:
+        parse("source", Folder(path=tmp_path / "a,b").spelling(), Source).open()
+    chosen = parse("source", caught.value.hint.removeprefix("--model "), Source).open()
+    assert chosen.settings == {"pooling": "mean"}
 
 
 @pytest.mark.parametrize("content", [b"{", b"[" * 100_000, b"\xff", b"[1]"])

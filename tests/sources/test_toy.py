@@ -60,7 +60,13 @@ def test_a_damaged_toy_is_mended_by_pulling() -> None:
     assert toy("toy:text").pull() == body
 
 
-@pytest.mark.parametrize("spelling", ["toy", "toy:sound", "toy:text,width=0", "toy:text,seed=-1", "toy:text,depth=2"])
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        *("toy", "toy:sound", "toy:text,width=0", "toy:text,seed=-1", "toy:text,depth=2"),
+        *("toy:text,width=257", "toy:image,width=1000000"),
+    ],
+)
 def test_a_toy_that_cannot_be_is_refused(spelling: str) -> None:
     with pytest.raises(BadSpelling):
         parse("source", spelling, Source)

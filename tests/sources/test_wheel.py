@@ -162,7 +162,7 @@ def test_pulls_at_the_same_time_leave_one_whole_body(shelf, body_files, child: S
     assert [path.name for path in place().parent.iterdir()] == [place().name]
 
 
-@pytest.mark.parametrize("moment", ["wheel.read_out", "wheel.write_body", "wheel.files.flush_folder"])
+@pytest.mark.parametrize("moment", ["wheel.read_out", "wheel.write_body", "wheel.files.flush"])
 def test_a_pull_that_is_killed_leaves_nothing_that_looks_whole(shelf, body_files, child: Start, moment: str) -> None:
     shelf.wheel(body_files)
     process = child(

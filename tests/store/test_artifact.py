@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
 from tailorbird.errors import BadArtifact
-from tailorbird.store.artifact import MANIFEST, open_artifact, problems, read_manifest, seal
+from tailorbird.store.artifact import MANIFEST, is_artifact, open_artifact, problems, read_manifest, seal
 from tailorbird.store.files import canonical
 
 
@@ -18,8 +19,22 @@ def model(tmp_path: Path) -> Path:
     (folder / "golden").mkdir(parents=True)
     (folder / "head.safetensors").write_bytes(bytes(range(200)))
     (folder / "golden" / "00.txt").write_text("schön und gut")
-    seal(folder, {"labels": ["a", "ü"], "temperature": 1.25, "threshold": None})
+    seal(folder, FIELDS)
     return folder
+
+
+FIELDS = {
+    "body": {"spelling": "toy:text", "fingerprint": "0" * 64, "embedded": False},
+    "modality": "text",
+    "task": "classify",
+    "runtime": {"name": "torch"},
+    "labels": ["a", "ü"],
+    "input": {"name": "text"},
+    "target": "label",
+    "head": {"depths": ["last"]},
+    "temperature": 1.25,
+    "golden": [{"file": "golden/00.txt", "scores": {"a": 0.5, "ü": 0.5}}],
+}
 
 
 def test_what_was_sealed_opens(model: Path) -> None:
@@ -73,7 +88,7 @@ def test_a_pickle_that_the_manifest_lists_is_refused_by_its_suffix(tmp_path: Pat
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "head.pt").write_bytes(b"\x80\x04.")
-    seal(folder, {})
+    seal(folder, {**FIELDS, "golden": []})
     with pytest.raises(BadArtifact, match="not a kind of file"):
         open_artifact(folder)
 
@@ -119,3 +134,43 @@ def test_a_folder_without_a_manifest_is_no_model(tmp_path: Path) -> None:
         open_artifact(tmp_path)
     with pytest.raises(BadArtifact, match="there is no model folder"):
         open_artifact(tmp_path / "missing")
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("files", None),
+        ("labels", "ab"),
+        ("temperature", "hot"),
+        ("head", {}),
+        ("body", {"spelling": 3}),
+        ("golden", [{"file": "../secret.txt", "scores": {}}]),
+        ("golden", [{"file": "/etc/hostname", "scores": {}}]),
+        ("golden", [{"file": "head.safetensors", "scores": {}}]),
+    ],
+)
+def test_a_soundly_sealed_manifest_that_is_no_models_is_refused(model: Path, field: str, value: object) -> None:
+    manifest = json.loads((model / MANIFEST).read_bytes())
+    changed = {key: one for key, one in manifest.items() if key != "digest"} | {field: value}
+    digest = hashlib.sha256(canonical(changed)).hexdigest()
+    (model / MANIFEST).write_bytes(canonical({**changed, "digest": digest}))
+    with pytest.raises(BadArtifact, match="no model's"):
+        open_artifact(model)
+
+
+@pytest.mark.parametrize("content", [b'{"format": 1, "x": NaN}', b'{"format": 1, "x": "\\ud800"}'])
+def test_what_is_no_json_of_ours_is_damaged(model: Path, content: bytes) -> None:
+    (model / MANIFEST).write_bytes(content)
+    with pytest.raises(BadArtifact, match="damaged"):
+        open_artifact(model)
+
+
+def test_only_a_folder_that_holds_a_model_and_nothing_else_may_be_replaced(model: Path, tmp_path: Path) -> None:
+    assert is_artifact(model)
+    (model / "head.safetensors").write_bytes(b"damaged")
+    assert is_artifact(model), "a damaged model may be replaced"
+    (model / "thesis.tex").write_text("years of work")
+    assert not is_artifact(model)
+    (tmp_path / "webapp").mkdir()
+    (tmp_path / "webapp" / MANIFEST).write_text('{"name": "a web app", "icons": []}')
+    assert not is_artifact(tmp_path / "webapp")

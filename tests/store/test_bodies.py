@@ -11,7 +11,7 @@ import pytest
 
 from tailorbird.errors import BadBody
 from tailorbird.store import files
-from tailorbird.store.bodies import copy_body, open_body, write_body
+from tailorbird.store.bodies import copy_body, open_body, weight_files, write_body
 from tailorbird.types import BodyFolder
 
 
@@ -115,6 +115,42 @@ def test_weights_with_an_unsound_header_are_refused_though_their_digest_fits(tmp
     write_body(tmp_path / "b", spelling="x:y", architecture="toy", modality="text", settings={}, card={})
     with pytest.raises(BadBody, match="header claims"):
         open_body(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    "target", ["../out.safetensors", "w.bin", "sub/w.safetensors", "./w.safetensors", "link.safetensors", "sub", 3]
+)
+def test_weights_are_plain_safetensors_files_of_the_folder(tmp_path: Path, target: object) -> None:
+    body = made(tmp_path / "b").folder
+    (body / "body.json").unlink()
+    (body / "sub").mkdir()
+    for name in ("../out.safetensors", "w.bin", "sub/w.safetensors", "w.safetensors"):
+        shutil.copy(body / "model.safetensors", body / name)
+    (body / "model.safetensors").unlink()
+    (body / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"w": target}}))
+    write_body(body, spelling="x:y", architecture="toy", modality="text", settings={}, card={})
+    with pytest.raises(BadBody, match=r"has no such file of weights|has no weight_map"):
+        open_body(body)
+
+
+def test_weights_in_listed_shards_are_named(tmp_path: Path) -> None:
+    body = made(tmp_path / "b").folder
+    (body / "body.json").unlink()
+    for name in ("w2.safetensors", "w1.safetensors"):
+        shutil.copy(body / "model.safetensors", body / name)
+    (body / "model.safetensors").unlink()
+    listed = {"a": "w2.safetensors", "b": "w1.safetensors", "c": "w2.safetensors"}
+    (body / "model.safetensors.index.json").write_text(json.dumps({"weight_map": listed}))
+    write_body(body, spelling="x:y", architecture="toy", modality="text", settings={}, card={})
+    assert weight_files(open_body(body).folder) == ["w1.safetensors", "w2.safetensors"]
+
+
+def test_a_damaged_copy_of_a_folder_is_not_pulled(tmp_path: Path) -> None:
+    body = made(tmp_path / "b", spelling="folder:/x")
+    (body.folder / "tokenizer.json").write_bytes(b"{ }")
+    with pytest.raises(BadBody, match="is damaged") as caught:
+        open_body(body.folder)
+    assert caught.value.hint == f"bring the files again from where they came: {body.folder}"
 
 
 def test_a_copy_is_the_same_body(tmp_path: Path) -> None:

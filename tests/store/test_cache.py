@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
-from tailorbird.errors import BadSpelling
+from tailorbird import progress
+from tailorbird.errors import BadOutput, BadSpelling
 from tailorbird.store import cache
 from tailorbird.store.cache import Namespace
 
@@ -131,3 +137,105 @@ def test_a_limit_that_is_no_size_is_refused(monkeypatch: pytest.MonkeyPatch, giv
     monkeypatch.setenv("TAILORBIRD_CACHE_SIZE", given)
     with pytest.raises(BadSpelling, match="must be a size"):
         cache.limit_bytes()
+
+
+class Ears:
+    """Hears what is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def start(self, name: str, total: int) -> progress.Advance:
+        raise AssertionError(name)
+
+    def stop(self) -> None:
+        raise AssertionError
+
+    def tell(self, message: str) -> None:
+        self.told.append(message)
+
+
+@pytest.fixture
+def ears() -> Iterator[Ears]:
+    listener = Ears()
+    with progress.listening(listener):
+        yield listener
+
+
+def refuse(*_: Any, **__: Any) -> Any:
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+@pytest.fixture
+def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store on a disk that is read-only. For the superuser no folder is, so the calls refuse instead."""
+    for place, name in ((Path, "mkdir"), (Path, "unlink"), (Path, "rmdir"), (Path, "replace"), (os, "utime")):
+        monkeypatch.setattr(place, name, refuse)
+
+
+@pytest.mark.usefixtures("read_only")
+def test_a_store_that_cannot_be_written_to_is_told_once_and_keeps_nothing(ears: Ears) -> None:
+    for number in (1, 2):
+        space = Namespace.open({**KEY, "number": number})
+        space.put(keys(1), rows(1))
+        assert not space.get(keys(1))[0].any()
+    assert len(ears.told) == 1
+    assert "not kept" in ears.told[0] and "Read-only file system" in ears.told[0]
+
+
+def test_a_store_that_cannot_be_written_to_still_answers(ears: Ears, request: pytest.FixtureRequest) -> None:
+    Namespace.open(KEY).put(keys(1), rows(1))
+    request.getfixturevalue("read_only")
+    assert np.array_equal(Namespace.open(KEY).get(keys(1))[1], rows(1))
+    assert ears.told == []
+
+
+def test_a_damaged_shard_of_a_store_that_cannot_be_written_to_only_costs_its_rows(
+    request: pytest.FixtureRequest,
+) -> None:
+    space = Namespace.open(KEY)
+    space.put(keys(1), rows(1))
+    (shard,) = space.folder.glob("*.safetensors")
+    shard.write_bytes(b"damaged")
+    request.getfixturevalue("read_only")
+    assert not Namespace.open(KEY).get(keys(1))[0].any()
+    with pytest.raises(BadOutput, match="Read-only"):
+        cache.clear()
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many open files"), SafetensorError("I/O error")])
+def test_a_good_shard_that_cannot_be_opened_at_this_moment_is_left(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Namespace.open(KEY).put(keys(1), rows(1))
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "safe_open", fail)
+        assert not Namespace.open(KEY).get(keys(1))[0].any()
+    space = Namespace.open(KEY)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refuse)
+        assert not space.get(keys(1))[0].any()
+    assert Namespace.open(KEY).get(keys(1))[0].all()
+
+
+def test_clearing_while_another_process_clears_or_writes_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in (1, 2):
+        Namespace.open({**KEY, "number": number}).put(keys(1), rows(1))
+    folders = sorted(cache.root().iterdir())
+    unlink = cache._unlink
+
+    def others(path: Path) -> int:
+        freed = unlink(path)
+        if path.parent == folders[0]:
+            (folders[0] / "new").write_bytes(b"")  # written after the folder was listed
+        elif not any(path.parent.iterdir()):
+            path.parent.rmdir()
+        return freed
+
+    monkeypatch.setattr(cache, "_unlink", others)
+    cache.clear()
+    assert [path.name for path in cache.root().rglob("*")] == [folders[0].name, "new"]

