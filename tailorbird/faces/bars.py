@@ -11,6 +11,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 PATIENCE_S = 2.0
 
 
+# Set when the process was asked to end. The exception that says so may be lost in a library's bare `except:`, as
+# happens while large ones are imported, so every stage looks here again.
+asked_to_stop = threading.Event()
+
+
+def _heed() -> None:
+    if asked_to_stop.is_set():
+        raise KeyboardInterrupt
+
+
 class Bars:
     """A progress listener for people. Where stderr is no terminal it shows no bars, and tells its lines plainly."""
 
@@ -19,7 +29,8 @@ class Bars:
         self._stages: list[_Stage] = []
 
     def start(self, name: str, total: int) -> Callable[[int], None]:
-        """A stage begins; its bar appears once it has lasted a while."""
+        """A stage begins; its bar appears once it has lasted a while. Raises KeyboardInterrupt if that was asked."""
+        _heed()
         one = _Stage(self._console, name, total)
         self._stages.append(one)
         return one.advance
@@ -47,6 +58,7 @@ class _Stage:
             self._timer.start()
 
     def advance(self, n: int) -> None:
+        _heed()
         with self._lock:
             self._done += n
             if self._bar is not None:

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from tailorbird import __version__
 from tailorbird.errors import TailorbirdError
+from tailorbird.faces.bars import Bars, asked_to_stop
 from tailorbird.faces.options import Verb, command_of
 from tailorbird.faces.show import show, show_refusal
 from tailorbird.progress import listening
@@ -36,7 +37,8 @@ _COMPLAINT: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ i
 
 def main() -> NoReturn:
     """Run the command line on sys.argv, and exit."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     _steady_streams()
     try:
         code = _answered()
@@ -86,8 +88,6 @@ def _top(
 
 
 def _run(verb: Verb, arguments: dict[str, Any], as_json: bool) -> int:  # Any: each verb has its own parameters
-    from tailorbird.faces.bars import Bars
-
     with listening(Bars(Console(stderr=True))):
         start = time.perf_counter()
         value = verb(**arguments)
@@ -110,7 +110,8 @@ def _mistyped(complaint: Exception) -> tuple[str, str]:
     return told, f"{getattr(context, 'command_path', 'tailorbird')} --help"
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    asked_to_stop.set()
     raise KeyboardInterrupt
 
 
