@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
 from tailorbird import plug
 from tailorbird.bodies.base import Body
@@ -45,6 +46,8 @@ def _write(body: Body, example: dict[str, torch.Tensor], path: Path, spelling: s
                 body, kwargs=example, dynamo=True, dynamic_shapes=shapes, output_names=["features"], verbose=False
             )
             assert program is not None, "the exporter gives a program when it is given no file"
+            # The exporter notes where each node's code stood: paths of this machine, and no one else's business.
+            ClearMetadataAndDocStringPass()(program.model)
             program.save(path, external_data=False)
             return int(program.model.opset_imports[""])
     except (torch.onnx.errors.OnnxExporterError, RuntimeError, ValueError, TypeError) as error:

@@ -17,8 +17,11 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 from tailorbird.bodies import base, efficientnet_lite, transformers
+from tailorbird.bodies.export import export
 from tailorbird.bodies.model_config import model_config
 from tailorbird.errors import BadBody
+from tailorbird.kinds import Modality, Source
+from tailorbird.plug import parse
 from tailorbird.store.bodies import open_body, write_body
 from tailorbird.types import BodyFolder
 
@@ -345,3 +348,12 @@ def test_the_toy_sees_the_order_of_tokens() -> None:
     arrays = [torch.from_numpy(rng.standard_normal(shape, np.float32)) for shape in ((9, 4), (2, 4, 4))]
     body, mask = ToyText(*arrays), torch.ones(1, 3, dtype=torch.int64)
     assert not torch.allclose(body(torch.tensor([[1, 2, 3]]), mask), body(torch.tensor([[3, 2, 1]]), mask))
+
+
+def test_an_exported_graph_tells_nothing_of_the_machine_that_made_it() -> None:
+    body = parse("source", "toy:text", Source).open()
+    modality = parse("modality", body.modality, Modality)
+    ids = np.ones((2, 5), np.int64)
+    folder = export(body, base.build(body), modality, {"input_ids": ids, "attention_mask": ids})
+    content = (folder / "body.onnx").read_bytes()
+    assert b".py" not in content and str(Path.home()).encode() not in content
