@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict, is_dataclass
 
 from rich.console import Console
 
+from tailorbird.errors import BadOutput
 from tailorbird.faces.pages import page
 from tailorbird.types import JSON, Prediction, Verification
 
@@ -15,11 +17,20 @@ from tailorbird.types import JSON, Prediction, Verification
 def show(value: object, *, as_json: bool, seconds: float) -> int:
     """Print a verb's value on stdout, and give the exit code that it deserves."""
     value = getattr(value, "report", value)  # a Predictor is shown by what was measured of it
-    if as_json:
-        sys.stdout.write(document(value))
-    else:
-        page(value, _Paper(), seconds)
-    sys.stdout.flush()
+    try:
+        if as_json:
+            sys.stdout.write(document(value))
+        else:
+            page(value, _Paper(), seconds)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What is left in the buffer goes nowhere, or Python would fail on it once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise BadOutput(
+            f"cannot write the answer to stdout: {error.strerror}", "send it to a disk with space"
+        ) from error
     code = _code(value)
     if code:
         print(*_shortcoming(value), sep="\n", file=sys.stderr)

@@ -307,3 +307,12 @@ def test_a_huge_picture_is_refused_undecoded_and_the_others_are_answered(tmp_pat
 @pytest.mark.parametrize("words", ["predict model no/such.csv", "evaluate model no-such", "verify no"])
 def test_a_path_that_is_missing_is_told_by_every_verb(model: Path, typed: Typed, words: str) -> None:
     check_told(typed(*words.split()), [words.split()[-1]])
+
+
+@pytest.mark.parametrize("words", [["cache"], ["cache", "--json"]])
+def test_a_stdout_that_is_full_is_told_in_two_lines(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tailorbird", *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    check_told((done.returncode, "", done.stderr), ["stdout", "space"])
