@@ -18,11 +18,14 @@ from tailorbird.errors import TailorbirdError
 if TYPE_CHECKING:
     from tailorbird.engine.predictor import Predictor as Predictor
     from tailorbird.verbs.cache import cache as cache
+    from tailorbird.verbs.check import check as check
     from tailorbird.verbs.demo import demo as demo
     from tailorbird.verbs.evaluate import evaluate as evaluate
+    from tailorbird.verbs.find import find as find
     from tailorbird.verbs.fit import fit as fit
     from tailorbird.verbs.predict import predict as predict
     from tailorbird.verbs.pull import pull as pull
+    from tailorbird.verbs.report import report as report
     from tailorbird.verbs.verify import verify as verify
 
 __version__ = "0.1.0"
@@ -30,12 +33,15 @@ __version__ = "0.1.0"
 _HOMES = {
     "Predictor": "engine.predictor",
     "cache": "verbs.cache",
+    "check": "verbs.check",
     "demo": "verbs.demo",
     "evaluate": "verbs.evaluate",
+    "find": "verbs.find",
     "fit": "verbs.fit",
     "load": "engine.predictor",
     "predict": "verbs.predict",
     "pull": "verbs.pull",
+    "report": "verbs.report",
     "verify": "verbs.verify",
 }
 

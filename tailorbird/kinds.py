@@ -8,13 +8,25 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from tailorbird.errors import BadItem
+from tailorbird.lesson import Evidence, Lesson, Link, Quiz, Rival, Scores, State, Tailored, Truth
 from tailorbird.plug import Plug
-from tailorbird.types import JSON, BodyFolder, Device, Facts, Metrics, Prediction, Ready, Value
+from tailorbird.types import (
+    JSON,
+    BodyFolder,
+    Dataset,
+    Device,
+    Facts,
+    Finding,
+    Metrics,
+    Prediction,
+    Ready,
+    Value,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +43,10 @@ class Reader(Protocol):
     def budget(self) -> int:
         """The cost of a good batch: tokens for texts, pixels for pictures."""
 
+    @property
+    def varies(self) -> bool:
+        """Whether `vary` gives anything else than `load` does. If so, all items cost the same."""
+
     def load(self, values: Sequence[Value]) -> list[Ready | BadItem]:
         """Each value ready for the body, or the reason why not, in the same order. Safe to call from threads."""
 
@@ -39,6 +55,10 @@ class Reader(Protocol):
 
     def stack(self, ready: Sequence[Ready]) -> dict[str, NDArray[Any]]:
         """The named arrays of a batch, padded; the first axis is the batch."""
+
+    def vary(self, values: Sequence[Value], rng: np.random.Generator, *, flip: bool) -> list[Ready | BadItem]:
+        """Like `load`, but each value is seen as it might as well have been: another crop, other light. flip: a mirror
+        image would mean the same. Texts stay as they are."""
 
 
 class Modality(Plug, ABC):
@@ -141,97 +161,75 @@ class Task(Plug, ABC):
 
     kind: ClassVar[str] = "task"
     offers: ClassVar[str]  # what it needs of a body: "pooled", "tokens", "grid", "logits", ...
+    link: ClassVar[Link]
     metric: ClassVar[str]  # the metric that the verdict is about
+    told: ClassVar[
+        tuple[str, ...]
+    ]  # the fields of a Prediction that are its answer: columns of a table, words of a line
+
+    @classmethod
+    @abstractmethod
+    def suits(cls, targets: Sequence[str]) -> float:
+        """How much these targets look like this task's, from 0 to 1: the highest is taken where the user names none."""
+
+    @abstractmethod
+    def check(self, dataset: Dataset) -> tuple[Finding, ...]:
+        """What the owner of the targets should know. Raises BadData, the row named, if nothing can be learned."""
 
     @abstractmethod
     def labels(self, targets: Sequence[str]) -> tuple[str, ...]:
-        """The labels in the order of the scores' columns. Raises BadData when the task cannot be learned from them."""
+        """The names of the scores' columns, in order; of a number there is one, "value"."""
 
     @abstractmethod
-    def encode(self, targets: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
-        """Targets as numbers: (n,). Raises BadData for a target that is not among the labels."""
+    def encode(self, targets: Sequence[str], labels: Sequence[str]) -> Truth:
+        """Targets as truth. Raises BadData for a target that is not among the labels, or is no number."""
 
     @abstractmethod
-    def answer(self, item: str, scores: NDArray[np.floating[Any]], labels: Sequence[str]) -> Prediction:
-        """The answer for one item from its scores: (c,)."""
+    def strata(self, y: Truth) -> NDArray[np.int64]:
+        """A number for each row, (n,): rows of one number are spread evenly over the parts."""
 
     @abstractmethod
-    def measure(
-        self, y: NDArray[np.int64], scores: NDArray[np.floating[Any]], clusters: NDArray[np.int64] | None, seed: int
-    ) -> Metrics:
-        """Every metric of the task with its interval. y: (n,); scores: (n, c); clusters: (n,) rows that belong
-        together are drawn together."""
+    def answer(self, item: str, scores: Scores, labels: Sequence[str], cut: float) -> Prediction:
+        """The answer for one item from its scores, (c,). cut: the score from which on a label is given, where a row may
+        have any number of them."""
+
+    @abstractmethod
+    def measure(self, y: Truth, scores: Scores, cut: float, clusters: NDArray[np.int64] | None, seed: int) -> Metrics:
+        """Every metric of the task with its interval. clusters: (n,) rows that belong together are drawn together."""
+
+    @abstractmethod
+    def compare(
+        self, y: Truth, model: Scores, rivals: Mapping[str, Rival], clusters: NDArray[np.int64] | None, seed: int
+    ) -> Verdict:
+        """The model against the rival that is best by `metric`, paired over the same rows."""
+
+    @abstractmethod
+    def table(self, y: Truth, scores: Scores, labels: Sequence[str], cut: float) -> tuple[Mapping[str, JSON], ...]:
+        """A line for each label: label, precision, recall, f1, support, and what else is known; of a number nothing."""
+
+    @abstractmethod
+    def badness(self, y: Truth, scores: Scores, cut: float) -> NDArray[np.float64]:
+        """How wrong each answer is, (n,): 0 or less is right, and the greater the worse. For lists of mistakes."""
 
 
 # ---- how the body is tailored -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Head:
-    """A linear head on frozen features: probabilities = softmax((x @ weight + bias) / temperature).
-
-    depths: the depths of the body that x is made of, in order; weight: (d, c) float32; bias: (c,) float32."""
-
-    depths: tuple[str, ...]
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    temperature: float
-    notes: Mapping[str, JSON]  # how it was found: strength, losses, rounds
-
-    def scores(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probabilities: (n, d) -> (n, c)."""
-        import numpy as np
-
-        logits = (x @ self.weight + self.bias).astype(np.float64) / self.temperature
-        logits -= logits.max(1, keepdims=True)
-        powers = np.exp(logits)
-        return np.asarray(powers / powers.sum(1, keepdims=True))
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What a method may learn from. Rows are numbered once; train and validation are places in them.
-
-    features: depth name -> (n, d) float32 of the frozen body; y: (n,) numbers of labels; row_weights: (n,) float32."""
-
-    features: Mapping[str, NDArray[np.float32]]
-    y: NDArray[np.int64]
-    n_labels: int
-    row_weights: NDArray[np.float32]
-    train: NDArray[np.int64]
-    validation: NDArray[np.int64]  # empty: the method chooses its settings on train, each row or cluster left out once
-    seed: int
-    clusters: NDArray[np.int64] | None = None  # (n,): rows with one number belong together and are left out together
 
 
 class Method(Plug, ABC):
     """How the body is tailored."""
 
     kind: ClassVar[str] = "method"
+    needs: ClassVar[tuple[str, ...]] = ()  # modules of the extra that it cannot do without
+
+    def check(self, body: BodyFolder) -> None:
+        """Raise BadSpelling or MissingExtra, before any costly work, if this body cannot be tailored so."""
 
     @abstractmethod
-    def tailor(self, lesson: Lesson) -> Head:
-        """What was learned. Deterministic for a seed and a number of threads."""
+    def tailor(self, lesson: Lesson) -> Tailored:
+        """What was learned. Deterministic for a seed and a number of threads, and a deadline that is not met."""
 
 
 # ---- what it must beat --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What baselines see of some rows. sketches: (n, k) or None; features: (n, d) of the body's last layer."""
-
-    values: Sequence[Value]
-    sketches: NDArray[np.float32] | None
-    features: NDArray[np.float32]
-
-    def take(self, indices: NDArray[np.int64]) -> Evidence:
-        """The rows at these places."""
-        sketches = None if self.sketches is None else self.sketches[indices]
-        return Evidence([self.values[i] for i in indices], sketches, self.features[indices])
-
-
-State = tuple[dict[str, JSON], dict[str, "NDArray[Any]"]]  # what a fitted baseline is: plain JSON and arrays
 
 
 class Baseline(Plug, ABC):
@@ -239,12 +237,17 @@ class Baseline(Plug, ABC):
 
     kind: ClassVar[str] = "baseline"
     modalities: ClassVar[frozenset[str]]  # names of the modalities that it can judge
-    title: ClassVar[str]  # as a report names it: "TF-IDF + logistic regression"
+    links: ClassVar[frozenset[str]]  # the links of the tasks that it can judge
+    reads_features: ClassVar[bool] = False  # whether it needs the features of the frozen body
 
     @abstractmethod
-    def fit(self, evidence: Evidence, y: NDArray[np.int64], n_labels: int, seed: int) -> State:
-        """Learn from some rows. y: (n,); a label may have no row."""
+    def title(self, link: Link) -> str:
+        """As a report names it: "TF-IDF + logistic regression"."""
+
+    @abstractmethod
+    def fit(self, evidence: Evidence, quiz: Quiz) -> State:
+        """Learn from some rows; a label may have no row."""
 
     @abstractmethod
     def scores(self, state: State, evidence: Evidence) -> NDArray[np.float64]:
-        """Probabilities: (n, c). Must not need anything but numpy."""
+        """Scores of all labels: (n, c). Must not need anything but numpy."""

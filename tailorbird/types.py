@@ -30,7 +30,19 @@ class Finding:
     kind: str  # short, stable: "empty", "unreadable", "missing_target", "duplicate", "twin_of_test", ...
     rows: int
     action: str  # a sentence: "left out", "kept on one side of the split"
-    examples: tuple[str, ...] = ()  # ids of the first rows concerned
+    examples: tuple[str, ...] = ()  # the first rows concerned: their ids, with what is to be seen there
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A row that a finding is about, for its owner to look at."""
+
+    id: str
+    kind: str  # of the finding
+    given: str | None  # its target as it was given
+    suggested: str | None  # what it may have to be, where that is known
+    score: float | None  # of a label: how likely the given one is; of a number: how many deviations it is off
+    shown: str  # the text, cut; a file's name; or why the row was left out
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,7 @@ class Rows:
     targets: tuple[str | None, ...] | None = None  # None as a whole: no target was asked for
     groups: tuple[str | None, ...] | None = None  # rows of one group stay on one side of the split
     parts: tuple[Part | None, ...] | None = None  # the part the user gave; None: ours to choose
+    others: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)  # columns of a table that are not used
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -54,6 +67,7 @@ class Rows:
             None if self.targets is None else tuple(self.targets[i] for i in indices),
             None if self.groups is None else tuple(self.groups[i] for i in indices),
             None if self.parts is None else tuple(self.parts[i] for i in indices),
+            {name: tuple(column[i] for i in indices) for name, column in self.others.items()},
         )
 
 
@@ -78,10 +92,13 @@ class Dataset:
 class Facts:
     """What is known of one value without any body. twin: 32 bytes that are equal for values that mean the same
     (letter case and spaces do not count, nor does a picture's file format); sketch: (k,) float32, a rough
-    description by colour and shape for the histogram baseline, or None for texts."""
+    description by colour and shape for the histogram baseline, or None for texts; print: (k,) float32 of length 1,
+    nearly the same for pictures that look the same, or None; plain: the words of a text that its twin was made from."""
 
     twin: bytes
     sketch: NDArray[np.float32] | None = None
+    print: NDArray[np.float32] | None = None
+    plain: str | None = None
 
 
 @dataclass(frozen=True)
@@ -115,19 +132,44 @@ class Verdict:
 
     outcome: Literal["better", "not_distinguishable", "worse"]
     baseline: str
-    difference: Figure  # accuracy of the model minus accuracy of the baseline
+    difference: Figure  # by the metric, above 0 where the model is better
     sentence: str
+    metric: str = "accuracy"
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one item: label, score and scores; or an error and nothing else."""
+    """The answer for one item: label, score and scores; or labels and scores; or a value; or an error and no more."""
 
     item: str
     label: str | None = None
     score: float | None = None
     scores: Mapping[str, float] | None = None
+    labels: tuple[str, ...] | None = None  # of a task where an item may have any number of them
+    value: float | None = None  # of a task that asks for a number
     error: str | None = None
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A measured row that was answered wrongly."""
+
+    id: str
+    target: str
+    answer: str
+    score: float | None  # of the answer; of a number None
+    shown: str  # the text, cut; or the file in golden/ or thumbs/ that shows the picture
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a report shows beyond its figures; every part may be empty."""
+
+    reliability: tuple[Mapping[str, float], ...] = ()  # bins: confidence, share_right, rows
+    curve: tuple[Mapping[str, JSON], ...] = ()  # points: rows, figure with value, low, high
+    more_labels: Mapping[str, JSON] = field(default_factory=dict)  # the gain to expect of twice as many rows
+    mistakes: tuple[Mistake, ...] = ()  # the worst first
+    residuals: tuple[tuple[float, float], ...] = ()  # (target, answer) of a number, some rows
 
 
 @dataclass(frozen=True)
@@ -150,6 +192,26 @@ class Report:
     findings: tuple[Finding, ...]
     runtime: str
     notes: Mapping[str, JSON] = field(default_factory=dict)  # out_of_fold, runtime choice, how the head was found
+    story: Story | None = None
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What the data doctor found."""
+
+    data: str
+    rows: int  # that can be learned from
+    input: str
+    target: str
+    modality: str
+    task: str
+    labels: tuple[str, ...]
+    parts: Mapping[str, int]  # train, validation, test, as fit would divide them; of few rows how many folds
+    body: str | None  # whose features were looked at; None: what needs them was not looked for
+    findings: tuple[Finding, ...]
+    suspects: tuple[Suspect, ...]  # every row of every finding that is about single rows
+    seconds: float
+    out: str | None = None  # the table that the suspects were written to
 
 
 @dataclass(frozen=True)

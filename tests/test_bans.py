@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "tailorbird"
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 LOADER = "sources/_pth.py"  # reads foreign pickles, in a limited process
-FETCHERS = ("store/fetch.py", LOADER)  # may know the network: one opens connections, one blocks them
+FETCHERS = ("store/fetch.py", "store/hub.py", LOADER)  # may know the network: two open connections, one blocks them
 RUNS_WHAT_IT_READS = ("pickle", "cloudpickle", "joblib", "dill", "marshal", "shelve")
 OPENS_CONNECTIONS = (
     *("socket", "ssl", "http", "urllib", "urllib3", "requests", "httpx", "httpx2", "aiohttp", "websockets"),
@@ -65,7 +65,7 @@ def _import_faults(node: ast.Import | ast.ImportFrom, file: str) -> Iterator[str
         if top in RUNS_WHAT_IT_READS:
             yield f"{top} runs what it reads"
         if top in OPENS_CONNECTIONS and not name.startswith("urllib.parse") and file not in FETCHERS:
-            yield f"{top} opens connections, which only {FETCHERS[0]} may"
+            yield f"{top} opens connections, which only {' and '.join(FETCHERS[:2])} may"
         if name.endswith(".*"):
             yield "a star import hides where names come from"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "tailorbird"
-GROUND = ("errors", "plug", "types", "kinds", "progress")
+GROUND = ("errors", "plug", "types", "kinds", "lesson", "progress")
 FLOORS = [
     {"__init__", *GROUND},
     {"store"},
     {"measure"},
-    {"data", "bodies"},
+    {"data", "bodies", "paper"},
     {"modalities", "sources", "tasks", "runtimes", "baselines"},
     {"engine"},
     {"methods"},

@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "tailorbird"
-ABSENT = ("torch", "transformers", "sklearn", "scipy", "onnx", "onnxscript", "onnx_ir")
+ABSENT = ("torch", "transformers", "sklearn", "scipy", "onnx", "onnxscript", "onnx_ir", "cleanlab", "pandas", "jinja2")
 FOLDERS = (
     "store",
     "data",
     "measure",
+    "paper",
     "modalities",
     "tasks",
     "baselines",
@@ -31,7 +32,11 @@ FOLDERS = (
 )
 NEED_TRAIN = {  # by nature, as bodies/ and methods/ do
     "tailorbird.runtimes.torch": "it is torch's own runtime",
+    "tailorbird.engine.loop": "it trains with torch",
+    "tailorbird.engine.descent": "it solves with scipy",
     "tailorbird.engine.solve": "it solves with scipy",
+    "tailorbird.engine.binary": "it solves with scipy",
+    "tailorbird.engine.solvers": "it knows all that solve with scipy",
 }
 HIDE = f"import sys; sys.modules.update(dict.fromkeys({ABSENT!r})); "
 
@@ -72,7 +77,7 @@ def model(tmp_path: Path) -> Path:
     rows = [(f"{word} film number {i}", mood) for i in range(30) for word, mood in (("warm", "pos"), ("dull", "neg"))]
     with (tmp_path / "rows.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("text", "mood"), *rows])
-    fit = ("fit", "rows.csv", "--target", "mood", "--model", "toy:text", "--out", "model")
+    fit = ("fit", "rows.csv", "--target", "mood", "--model", "toy:text", "--method", "probe", "--out", "model")
     subprocess.run(
         [sys.executable, "-m", "tailorbird", *fit], cwd=tmp_path, check=True, capture_output=True, timeout=120
     )

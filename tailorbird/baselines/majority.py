@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tailorbird.kinds import Baseline, Evidence, State
+from tailorbird.kinds import Baseline
+from tailorbird.lesson import Evidence, Link, Quiz, State
 from tailorbird.plug import names
 
 
@@ -15,11 +16,14 @@ class Majority(Baseline):
     """Shares of the labels, each counted once more than seen, so that no label is impossible."""
 
     modalities: ClassVar[frozenset[str]] = frozenset(names("modality"))
-    title: ClassVar[str] = "majority label"
+    links: ClassVar[frozenset[str]] = frozenset({"softmax"})
 
-    def fit(self, evidence: Evidence, y: NDArray[np.int64], n_labels: int, seed: int) -> State:
-        counts = np.bincount(y, minlength=n_labels) + 1.0
-        return {}, {"shares": counts / counts.sum()}
+    def title(self, link: Link) -> str:
+        return "majority label"
+
+    def fit(self, evidence: Evidence, quiz: Quiz) -> State:
+        counts = np.bincount(quiz.y, minlength=quiz.n_labels) + 1.0
+        return {"link": quiz.link}, {"shares": counts / counts.sum()}
 
     def scores(self, state: State, evidence: Evidence) -> NDArray[np.float64]:
         shares: NDArray[Any] = state[1]["shares"]

@@ -10,8 +10,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tailorbird.baselines._logistic import fit_logistic, logistic_scores
-from tailorbird.kinds import Baseline, Evidence, State
+from tailorbird.baselines._linear import LEARNERS, fit_linear, linear_scores
+from tailorbird.kinds import Baseline
+from tailorbird.lesson import Evidence, Link, Quiz, State
 
 _WORD = re.compile(r"(?u)\b\w\w+\b")  # scikit-learn's own pattern: one-letter words do not count
 _MOST_TERMS = 30_000
@@ -21,32 +22,36 @@ _INVERSE_STRENGTH = 10.0  # scikit-learn's C; on 8,600 film reviews better than 
 
 
 class Tfidf(Baseline):
-    """Logistic regression on scikit-learn's TF-IDF of words and pairs; `scores` does the same arithmetic without it."""
+    """Logistic or ridge regression on scikit-learn's TF-IDF of words and pairs; `scores` does the same arithmetic
+    without it."""
 
     modalities: ClassVar[frozenset[str]] = frozenset({"text"})
-    title: ClassVar[str] = "TF-IDF + logistic regression"
+    links: ClassVar[frozenset[str]] = frozenset(LEARNERS)
 
-    def fit(self, evidence: Evidence, y: NDArray[np.int64], n_labels: int, seed: int) -> State:
+    def title(self, link: Link) -> str:
+        return f"TF-IDF + {LEARNERS[link]}"
+
+    def fit(self, evidence: Evidence, quiz: Quiz) -> State:
         # Imported here, for answering needs only numpy.
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         texts = _texts(evidence)
-        vocabulary = _vocabulary(texts, n_labels)
+        vocabulary = _vocabulary(texts, quiz.n_labels)
         vectorizer = TfidfVectorizer(analyzer=_terms, sublinear_tf=True, vocabulary=vocabulary)
-        note, arrays = fit_logistic(vectorizer.fit_transform(texts), y, n_labels, _INVERSE_STRENGTH)
+        note, arrays = fit_linear(vectorizer.fit_transform(texts), quiz, _INVERSE_STRENGTH)
         return {**note, "vocabulary": vocabulary}, {**arrays, "idf": vectorizer.idf_}
 
     def scores(self, state: State, evidence: Evidence) -> NDArray[np.float64]:
         note, arrays = state
         places = {term: place for place, term in enumerate(note["vocabulary"])}
-        logits = np.tile(arrays["intercept"], (len(evidence.values), 1))
-        for row, text in zip(logits, _texts(evidence), strict=True):
+        outputs = np.tile(arrays["intercept"], (len(evidence.values), 1))
+        for row, text in zip(outputs, _texts(evidence), strict=True):
             counts = Counter(place for term in _terms(text) if (place := places.get(term)) is not None)
             if counts:
                 found = np.fromiter(counts, np.int64)
                 weight = (1 + np.log(np.fromiter(counts.values(), np.float64))) * arrays["idf"][found]
                 row += weight / np.linalg.norm(weight) @ arrays["coef"][found]
-        return logistic_scores(state, logits)
+        return linear_scores(state, outputs)
 
 
 def _vocabulary(texts: list[str], n_labels: int) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ TEXT_AXES = {"input_ids": ("batch", "tokens"), "attention_mask": ("batch", "toke
 PICTURE_AXES = {"pixels": ("batch",)}
 _NOT_BODIES = ("base", "export", "model_config")
 _LIBRARIES = {"transformers": "transformers"}  # what an architecture needs beside torch
+# Registered behind DeBERTa's layers and used by all of them, or by the first: the norm of its relative positions, and
+# a convolution.
+_USED_BELOW = re.compile(r"(^|\.)encoder\.(LayerNorm|conv)\.")
 
 
 class Body(nn.Module):
@@ -33,6 +37,35 @@ class Body(nn.Module):
 
     depths: tuple[tuple[str, int], ...]  # names and widths, in the order of the columns; the final one is "last"
     axes: Mapping[str, tuple[str, ...]]  # the arrays of forward, in order, with the leading axes whose length varies
+
+    def stages(self) -> list[list[nn.Parameter]]:
+        """Its parameters from bottom to top: embeddings or stem, then layer by layer, the last with what follows it.
+
+        A layer needs nothing of the layers above it. Layers that share their weights count as one."""
+        layers = [layer for layer in _layers(self) if any(True for _ in layer.parameters())]
+        number = {id(p): i for i, layer in enumerate(layers, 1) for p in layer.parameters()}
+        tables = [module for module in self.modules() if isinstance(module, nn.Embedding)]
+        below = {id(p) for table in tables for p in table.parameters()}  # such as positions that all layers look up
+        stages: list[list[nn.Parameter]] = [[] for _ in range(len(layers) + 1)]
+        reached = 0
+        for name, parameter in self.named_parameters():
+            if id(parameter) in number:
+                reached, place = len(layers), number[id(parameter)]
+            else:
+                place = 0 if id(parameter) in below or _USED_BELOW.search(name) else reached
+            stages[place].append(parameter)
+        return stages
+
+    def weights(self) -> dict[str, Tensor]:
+        """Its weights under the names that `build` reads them by."""
+        return self.state_dict()
+
+
+def _layers(body: nn.Module) -> list[nn.Module]:
+    """The list of modules that holds most parameters; one of length 1 only where there is no longer one."""
+    lists = [list(module) for module in body.modules() if isinstance(module, nn.ModuleList | nn.Sequential)]
+    longer = [layers for layers in lists if len(layers) > 1] or lists
+    return max(longer, key=lambda layers: sum(p.numel() for layer in layers for p in layer.parameters()), default=[])
 
 
 class Pixels(nn.Module):

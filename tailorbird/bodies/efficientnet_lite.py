@@ -70,6 +70,11 @@ class EfficientNetLite(base.Body):
         pooled.append(F.relu6(self.head(x)).mean((2, 3)))
         return torch.cat(pooled, 1)
 
+    def weights(self) -> dict[str, Tensor]:
+        """Under the published names, with batch norms that change nothing."""
+        convs = [module for module in self.modules() if isinstance(module, Conv)]
+        return {name: tensor for conv in convs for name, tensor in conv.published().items()}
+
 
 class Block(nn.Module):
     """Widen, filter each channel, narrow; with a shortcut where the shape stays."""
@@ -107,6 +112,7 @@ class Conv(nn.Conv2d):
         groups: int = 1,
     ) -> None:
         super().__init__(*widths, kernel, stride, groups=groups)
+        self.names = name, norm
         scale = weights[f"{norm}.weight"] / torch.sqrt(weights[f"{norm}.running_var"] + _EPSILON)
         bias = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
         weight = weights[f"{name}.weight"] * scale[:, None, None, None]
@@ -119,6 +125,15 @@ class Conv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         padded = F.pad(x, self.pad) if any(self.pad) else x
         return F.conv2d(padded, self.weight, self.bias, self.stride, groups=self.groups)
+
+    def published(self) -> dict[str, Tensor]:
+        """Weights that fold into this convolution again, to the last bit."""
+        assert self.bias is not None, "it took the place of a batch norm"
+        name, norm = self.names
+        even = torch.ones_like(self.bias)
+        folds = {"weight": torch.sqrt(even + _EPSILON), "bias": self.bias, "running_var": even}
+        folds["running_mean"] = torch.zeros_like(self.bias)
+        return {f"{name}.weight": self.weight, **{f"{norm}.{part}": tensor for part, tensor in folds.items()}}
 
 
 def _blocks(weights: Mapping[str, Tensor]) -> list[Block]:

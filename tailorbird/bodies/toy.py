@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tailorbird.bodies import base
@@ -25,13 +25,11 @@ class ToyText(base.Body):
     """Two layers in which each token sees itself and the one before it."""
 
     axes = base.TEXT_AXES
-    embedding: Tensor
-    mix: Tensor
 
     def __init__(self, embedding: Tensor, mix: Tensor) -> None:
         super().__init__()
-        self.register_buffer("embedding", embedding)  # (vocabulary, d)
-        self.register_buffer("mix", mix)  # (2, d, d)
+        self.embedding = nn.Parameter(embedding)  # (vocabulary, d)
+        self.layers = nn.ModuleList(map(Mix, mix))  # of (2, d, d)
         width = embedding.shape[1]
         self.depths = (("layer1", width), ("last", width))
 
@@ -40,29 +38,57 @@ class ToyText(base.Body):
         real = attention_mask[..., None].to(self.embedding.dtype)  # (b, t, 1)
         x = self.embedding[input_ids] * real  # (b, t, d)
         pooled = []
-        for mix in self.mix:
-            # Shifted and not rolled round: what is last depends on the padding of the batch.
-            x = torch.tanh(x @ mix + F.pad(x, (0, 0, 1, 0))[:, :-1]) * real
+        for layer in self.layers:
+            x = layer(x) * real
             pooled.append(base.mean_of_tokens(x, attention_mask))
         return torch.cat(pooled, 1)
+
+    def weights(self) -> dict[str, Tensor]:
+        return {"embedding": self.embedding, "mix": torch.stack(list(self.layers.parameters()))}
+
+
+class Mix(nn.Module):
+    """A layer: each token and the one before it."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Shifted and not rolled round: what is last depends on the padding of the batch.
+        return torch.tanh(x @ self.weight + F.pad(x, (0, 0, 1, 0))[:, :-1])
 
 
 class ToyImage(base.Body):
     """Two convolutions."""
 
     axes = base.PICTURE_AXES
-    conv1: Tensor
-    conv2: Tensor
 
     def __init__(self, conv1: Tensor, conv2: Tensor) -> None:
         super().__init__()
         self.pixels = base.Pixels({"pixel_mean": 0.0, "pixel_std": 255.0})
-        self.register_buffer("conv1", conv1)  # (d, 3, 5, 5)
-        self.register_buffer("conv2", conv2)  # (2 d, d, 3, 3)
+        self.layers = nn.ModuleList([Filter(conv1, stride=4), Filter(conv2, stride=2)])  # (d, 3, 5, 5), (2 d, d, 3, 3)
         self.depths = (("layer1", len(conv1)), ("last", len(conv2)))
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(b, h, w, 3) uint8 -> (b, 3 d)."""
-        x = F.relu(F.conv2d(self.pixels(pixels), self.conv1, stride=4))
-        y = F.relu(F.conv2d(x, self.conv2, stride=2))
-        return torch.cat([x.mean((2, 3)), y.mean((2, 3))], 1)
+        x, pooled = self.pixels(pixels), []
+        for layer in self.layers:
+            x = layer(x)
+            pooled.append(x.mean((2, 3)))
+        return torch.cat(pooled, 1)
+
+    def weights(self) -> dict[str, Tensor]:
+        conv1, conv2 = self.layers.parameters()
+        return {"conv1": conv1, "conv2": conv2}
+
+
+class Filter(nn.Module):
+    """A layer: a convolution without a bias."""
+
+    def __init__(self, weight: Tensor, stride: int) -> None:
+        super().__init__()
+        self.weight, self.stride = nn.Parameter(weight), stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(F.conv2d(x, self.weight, stride=self.stride))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +18,7 @@ os.environ.update(
 )
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import MODEL_MAPPING, AutoConfig
 from transformers.utils import logging
 
@@ -25,6 +26,9 @@ from tailorbird.bodies import base
 from tailorbird.bodies.model_config import model_config
 from tailorbird.errors import BadBody
 from tailorbird.types import JSON, BodyFolder
+
+# Their last norm works on the mean over the grid, so what they were trained with is only to be had behind it.
+_NORM_BEHIND_MEAN = frozenset({"convnext", "convnextv2"})
 
 
 def build(body: BodyFolder) -> base.Body:
@@ -56,6 +60,9 @@ class Text(base.Body):
         """(b, t) int64 each; a mask of 1 is a real token -> (b, sum of widths)."""
         return torch.cat([features for _, features in self._pooled(input_ids, attention_mask)], 1)
 
+    def weights(self) -> dict[str, Tensor]:
+        return dict(self.model.state_dict())
+
     def _pooled(self, input_ids: Tensor, attention_mask: Tensor) -> list[tuple[str, Tensor]]:
         out = self.model(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True)
         if self.first_only:
@@ -73,6 +80,9 @@ class Picture(base.Body):
         self.model = model
         self.pixels = base.Pixels(body.settings)
         self.first_only = body.settings.get("pooling", "mean") == "cls"
+        # Positions learned for one size are stretched to another; at the size of the body's own nothing changes.
+        stretch = "interpolate_pos_encoding"
+        self.extra = {stretch: True} if stretch in inspect.signature(model.forward).parameters else {}
         side = getattr(model.config, "image_size", None) or 224
         height, width = (side, side) if isinstance(side, int) else side
         self.depths = _depths(self._pooled(torch.zeros(1, height, width, 3, dtype=torch.uint8)))
@@ -81,11 +91,18 @@ class Picture(base.Body):
         """(b, h, w, 3) uint8 -> (b, sum of widths)."""
         return torch.cat([features for _, features in self._pooled(pixels)], 1)
 
+    def weights(self) -> dict[str, Tensor]:
+        return dict(self.model.state_dict())
+
     def _pooled(self, pixels: Tensor) -> list[tuple[str, Tensor]]:
-        out = self.model(pixel_values=self.pixels(pixels), output_hidden_states=True)
-        return [(name, self._pool(x)) for name, x in _taken(out)]
+        out = self.model(pixel_values=self.pixels(pixels), output_hidden_states=True, **self.extra)
+        *inner, (last, x) = _taken(out)
+        x = out.pooler_output if self.model.config.model_type in _NORM_BEHIND_MEAN else x
+        return [(name, self._pool(x)) for name, x in [*inner, (last, x)]]
 
     def _pool(self, x: Tensor) -> Tensor:
+        if x.ndim == 2:  # pooled by the model: (b, d)
+            return x
         if x.ndim == 4:  # a grid: (b, d, h, w)
             return x.mean((2, 3))
         return x[:, 0] if self.first_only else x.mean(1)
@@ -109,7 +126,7 @@ def _depths(pooled: list[tuple[str, Tensor]]) -> tuple[tuple[str, int], ...]:
 def _model(body: BodyFolder) -> Any:
     logging.set_verbosity_error()  # what matters of its warnings, the missing weights, is raised below
     logging.disable_progress_bar()
-    config, weights = model_config(body.folder), base.tensors(body)
+    config, weights = model_config(body.folder, body.spelling), base.tensors(body)
     try:
         model, report = _loaded(config, weights)
     except Exception as error:  # the library checks a config with types of its own
@@ -119,6 +136,8 @@ def _model(body: BodyFolder) -> Any:
     missing = sorted(name for name in report["missing_keys"] if "pooler." not in name)
     if missing:
         raise base.absent(body, missing)
+    if isinstance(getattr(model, "pooler", None), nn.Module) and list(model.pooler.parameters()):
+        model.pooler = None  # its weights would be carried, saved and never reached by a gradient
     return model
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
+from tailorbird.data.alike import alike, near_pairs
+from tailorbird.data.cases import Case, case, findings_of
 from tailorbird.data.labels import missing
 from tailorbird.errors import BadData, BadItem
 from tailorbird.progress import stage
-from tailorbird.types import Dataset, Facts, Finding, Value
+from tailorbird.types import Dataset, Facts, Value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 LIMIT_SHARE = 0.2  # of rows that may be left out: beyond it something else is wrong
 _THREADS = 2  # unless the caller knows better; decoding leaves the interpreter free
 _CHUNK_ROWS = 64
-_EXAMPLES = 5
 _TWIN = 32  # bytes
 
 S = TypeVar("S")
@@ -35,7 +36,8 @@ class Memory(Protocol):
     """Where facts are kept by content, so that a picture is decoded once only.
 
     A row of it is float32: the 32 bytes of the twin, a number each (no bit pattern that a cache could take for a
-    broken number), then the sketch. The namespace is the caller's: it must name the modality."""
+    broken number), the length of the print, the print, and the sketch. Texts are not kept. The namespace is the
+    caller's: it must name the modality."""
 
     def get(self, keys: NDArray[np.uint8], /) -> tuple[NDArray[np.bool_], NDArray[Any]]:
         """Which of the keys (n, 32) are known: (n,); and the rows of those, in their order: (m, k)."""
@@ -52,6 +54,8 @@ class Checked:
     digests: NDArray[np.uint8]  # (n, 32) the content as it was given
     twins: NDArray[np.uint8]  # (n, 32) equal for rows that mean the same
     sketches: NDArray[np.float32] | None  # (n, k)
+    near: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))  # (m, 2) nearly mean the same
+    cases: tuple[Case, ...] = ()  # what was found here, with every row of it
 
     @property
     def values(self) -> tuple[Value, ...]:
@@ -72,14 +76,17 @@ def check(dataset: Dataset, modality: Modality, *, memory: Memory | None = None,
     _refuse(dataset, bad)
     kept = [i for i in range(len(values)) if i not in bad]
     facts = [fact for fact in (looked[i] for i in kept) if isinstance(fact, Facts)]
-    twins = _bytes([fact.twin for fact in facts])
-    clean = dataset.with_rows(dataset.rows.take(kept), *_left_out(dataset, bad))
+    clean = dataset.with_rows(dataset.rows.take(kept))
+    twins, near = _bytes([fact.twin for fact in facts]), near_pairs(facts)
+    cases = (*_left_out(dataset, bad), *alike(clean, twins, near))
     sketches = [fact.sketch for fact in facts if fact.sketch is not None]
     return Checked(
-        clean.with_rows(clean.rows, *_alike(clean, facts)),
+        clean.with_rows(clean.rows, *findings_of(cases)),
         _bytes([digest for digest in (digests[i] for i in kept) if isinstance(digest, bytes)]),
         twins,
         np.stack(sketches) if sketches else None,
+        near.pairs,
+        cases,
     )
 
 
@@ -143,22 +150,24 @@ def _recall(digests: Sequence[bytes | BadItem], memory: Memory) -> dict[int, Fac
     places = [i for i, digest in enumerate(digests) if isinstance(digest, bytes)]
     known, rows = memory.get(_bytes([digest for digest in digests if isinstance(digest, bytes)]))
     places = [i for i, there in zip(places, known, strict=True) if there]
-    return {
-        i: Facts(row[:_TWIN].astype(np.uint8).tobytes(), row[_TWIN:].astype(np.float32) if len(row) > _TWIN else None)
-        for i, row in zip(places, rows, strict=True)
-    }
+    return {i: _facts(row) for i, row in zip(places, rows, strict=True)}
 
 
 def _remember(digests: Sequence[bytes | BadItem], found: dict[int, Facts | BadItem], memory: Memory) -> None:
-    good = {digests[i]: fact for i, fact in found.items() if isinstance(fact, Facts)}  # once for equal contents
-    if good:
-        rows = np.stack([_row(fact) for fact in good.values()])
-        memory.put(_bytes([digest for digest in good if isinstance(digest, bytes)]), rows)
+    rows = {digests[i]: _row(fact) for i, fact in found.items() if isinstance(fact, Facts) and fact.print is not None}
+    if rows:  # once for equal contents
+        memory.put(_bytes([digest for digest in rows if isinstance(digest, bytes)]), np.stack(list(rows.values())))
 
 
 def _row(fact: Facts) -> NDArray[np.float32]:
+    assert fact.print is not None and fact.sketch is not None, "only what was seen in a picture is remembered"
     twin = np.frombuffer(fact.twin, np.uint8).astype(np.float32)
-    return twin if fact.sketch is None else np.concatenate([twin, fact.sketch])
+    return np.concatenate([twin, np.array([len(fact.print)], np.float32), fact.print, fact.sketch])
+
+
+def _facts(row: NDArray[np.float32]) -> Facts:
+    mark, sketch = np.split(row[_TWIN + 1 :], [int(row[_TWIN])])
+    return Facts(row[:_TWIN].astype(np.uint8).tobytes(), sketch, mark)
 
 
 def _bytes(digests: Sequence[bytes]) -> NDArray[np.uint8]:
@@ -190,28 +199,9 @@ def _refuse(dataset: Dataset, bad: dict[int, tuple[str, str]]) -> None:
     )
 
 
-def _left_out(dataset: Dataset, bad: dict[int, tuple[str, str]]) -> list[Finding]:
+def _left_out(dataset: Dataset, bad: dict[int, tuple[str, str]]) -> list[Case]:
     rows: dict[str, list[int]] = defaultdict(list)
     for i, (kind, _) in sorted(bad.items()):
         rows[kind].append(i)
-    return [_finding(dataset, kind, places, "left out") for kind, places in sorted(rows.items())]
-
-
-def _alike(dataset: Dataset, facts: Sequence[Facts]) -> list[Finding]:
-    """Rows that repeat an earlier one, and rows that mean the same and have different targets."""
-    groups: dict[bytes, list[int]] = defaultdict(list)
-    for i, fact in enumerate(facts):
-        groups[fact.twin].append(i)
-    several = [places for places in groups.values() if len(places) > 1]
-    repeated = [i for places in several for i in places[1:]]
-    targets = dataset.rows.targets or (None,) * len(facts)
-    torn = [i for places in several if len({targets[i] for i in places}) > 1 for i in places]
-    found = [
-        _finding(dataset, "duplicate", repeated, "repeat an earlier row; kept on one side of the split"),
-        _finding(dataset, "conflict", torn, "mean the same and have different labels; kept"),
-    ]
-    return [finding for finding in found if finding.rows]
-
-
-def _finding(dataset: Dataset, kind: str, places: list[int], action: str) -> Finding:
-    return Finding(kind, len(places), action, tuple(dataset.rows.ids[i] for i in sorted(places)[:_EXAMPLES]))
+    notes = {i: reason for i, (_, reason) in bad.items()}
+    return [case(dataset, kind, places, "left out", notes=notes) for kind, places in sorted(rows.items())]

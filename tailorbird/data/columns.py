@@ -42,10 +42,16 @@ def dataset_from(table: Table, wish: Wish, origin: str) -> Dataset:
         {input_: values},
         None if target is None else tuple(map(as_text, table.columns[target])),
         None if wish.group is None else tuple(map(as_text, table.columns[wish.group])),
+        others={} if wish.expected or not wish.needs_target else _others(table, (target, input_, wish.group)),
     )
     told = [table.told, f"{input_!r} is read as {modality}"]
     told += [f"{target!r} is the target"] if target is not None and wish.target is None else []
     return Dataset(rows, modality, input_, target, origin, tuple(told))
+
+
+def _others(table: Table, used: tuple[str | None, ...]) -> dict[str, tuple[str | None, ...]]:
+    """The columns that are not used, for whoever asks whether one of them tells the target."""
+    return {name: tuple(map(as_text, column)) for name, column in table.columns.items() if name not in used}
 
 
 def as_text(value: JSON) -> str | None:

@@ -1,16 +1,22 @@
-"""What a classifier can learn from: told early, before anything is decoded."""
+"""What the cells of a target column hold: nothing, labels, numbers. Told early, before anything is decoded."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
 
 from tailorbird.errors import BadData
 from tailorbird.types import JSON, Dataset, Finding
 
 MOST_LABELS = 10_000
-_SOME = 10  # labels, before anything is said of a likeness to numbers or names: ten digits are ten labels
+SOME = 10  # labels, before anything is said of a likeness to numbers or names: ten digits are ten labels
 _MOST_DECIMALS = 100  # labels: half stars and the like are fewer
+_SHOWN = 3  # examples of one label in several spellings
+_INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)  # longer ones are identifiers, not numbers
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_PADDED = re.compile(r"0\d", re.ASCII)  # as post codes are
 
 
 def missing(value: JSON) -> bool:
@@ -28,46 +34,60 @@ def check_present(dataset: Dataset) -> None:
         raise BadData(problem, "name another column: --target NAME")
 
 
-def check_labels(dataset: Dataset) -> None:
-    """Raise BadData if the targets are nothing that a classifier could learn."""
-    there = [target for target in dataset.rows.targets or () if target is not None]
-    labels, origin = set(there), f"{dataset.origin!r}"
-    hint = "name the right column: --target NAME"
-    if len(labels) == 1:
-        one = f"{origin} has 1 label, {there[0]!r}, and a classifier needs two or more"
-        raise BadData(one, hint if dataset.target != "label" else "one folder or value for each label; two or more")
-    if _numbers(there, labels):
-        problem = f"column {dataset.target!r} of {origin} holds {len(labels):,} different numbers such as {there[0]!r}"
-        raise BadData(f"{problem}: a number to predict, and this version classifies", hint)
-    if len(labels) > MOST_LABELS:
-        raise BadData(f"{origin} has {len(labels):,} labels, and the limit is {MOST_LABELS:,}", hint)
-    if len(labels) == len(there) >= _SOME:
-        problem = f"column {dataset.target!r} of {origin} has another value in each of its {len(there):,} rows"
-        raise BadData(problem, hint)
+def present(dataset: Dataset) -> list[tuple[str, str]]:
+    """The id and the target of each row that has one."""
+    rows = dataset.rows
+    pairs = zip(rows.ids, rows.targets or (None,) * len(rows), strict=True)
+    return [(row, target) for row, target in pairs if target is not None and not missing(target)]
 
 
-def similar_labels(dataset: Dataset) -> list[Finding]:
-    """A finding for labels that differ by letter case alone: nearly always one label, typed in two ways."""
-    targets = dataset.rows.targets or ()
-    spellings: dict[str, set[str]] = {}
-    for target in filter(None, targets):
-        spellings.setdefault(target.casefold(), set()).add(target)
-    several = {one for alike in spellings.values() if len(alike) > 1 for one in alike}
-    rows = sum(target in several for target in targets)
-    action = f"kept apart, though they differ by letter case alone: {', '.join(sorted(several)[:_SOME])}"
-    return [Finding("similar_labels", rows, action)] if several else []
+def in_order(labels: Iterable[str]) -> tuple[str, ...]:
+    """Labels, sorted; whole numbers by their value."""
+    found = set(labels)
+    if all(_INTEGER.fullmatch(label) for label in found):
+        return tuple(sorted(found, key=lambda label: (int(label), label)))  # "10" after "9"; "01" and "1" both stay
+    return tuple(sorted(found))
 
 
-def _numbers(there: Sequence[str], labels: set[str]) -> bool:
-    """Nearly all different, or so many with decimals that they are no names of anything."""
-    if len(labels) < _SOME or not all(map(_number, labels)):
+def similar_labels(pairs: Sequence[tuple[str, str]]) -> tuple[Finding, ...]:
+    """A finding for labels that differ by letter case or spaces alone: nearly always one, typed in two ways.
+    pairs: row id and label; a row may have several."""
+    first = {label: row for row, label in reversed(pairs)}
+    spellings: dict[str, list[str]] = {}
+    for label in first:
+        spellings.setdefault(_letters(label), []).append(label)
+    alike = [sorted(labels) for _, labels in sorted(spellings.items()) if len(labels) > 1]
+    if not alike:
+        return ()
+    several = {label for labels in alike for label in labels}
+    shown = "; ".join(" and ".join(map(repr, labels)) for labels in alike[:SOME])
+    action = f"kept apart, though they differ by letter case or spaces alone: {shown}"
+    examples = tuple(f"{first[label]} {label!r}" for label in [one for labels in alike for one in labels][:_SHOWN])
+    return (Finding("similar_labels", len({row for row, label in pairs if label in several}), action, examples),)
+
+
+def _letters(label: str) -> str:
+    return unicodedata.normalize("NFC", "".join(label.casefold().split()))
+
+
+def number(text: str) -> float | None:
+    """The number that a cell holds, written with a point and without separators; None if it is no finite number."""
+    found = float(text) if _NUMBER.fullmatch(text) else math.inf
+    return found if math.isfinite(found) else None
+
+
+def are_numbers(targets: Sequence[str]) -> bool:
+    """Whether these are numbers that nobody would call labels: nearly all different; or many decimals; or many whole
+    numbers with gaps between them, as prices have and the numbers of classes have not."""
+    found = set(targets)
+    if len(found) < SOME or any(_PADDED.match(text) for text in found):
         return False
-    decimals = any(not float(label).is_integer() for label in labels)
-    return len(labels) > 0.8 * len(there) or (decimals and len(labels) > _MOST_DECIMALS)
-
-
-def _number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
+    values = [number(text) for text in found]
+    numbers = [value for value in values if value is not None]
+    if len(numbers) < len(found):
         return False
+    if len(found) > 0.8 * len(targets):
+        return True
+    whole = all(value.is_integer() for value in numbers)
+    gaps = max(numbers) - min(numbers) > 2 * len(found) and len(found) > 0.1 * len(targets)
+    return len(found) > _MOST_DECIMALS and (gaps or not whole)

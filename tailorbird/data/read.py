@@ -10,7 +10,7 @@ from pathlib import Path
 from tailorbird.data.columns import Wish, dataset_from
 from tailorbird.data.folders import read_file, read_folder
 from tailorbird.data.idx import is_idx, read_idx
-from tailorbird.data.labels import check_labels, check_present, similar_labels
+from tailorbird.data.labels import check_present
 from tailorbird.data.tables import SUFFIXES, located, table
 from tailorbird.errors import BadData
 from tailorbird.types import Dataset, Part, Rows
@@ -25,18 +25,18 @@ def read(
     needs_target: bool = True,
     expected: tuple[str, str | None] | None = None,
 ) -> Dataset:
-    """The rows at a path or `data:NAME`. Raises BadData for what nobody could learn from.
+    """The rows at a path or `data:NAME`. Raises BadData for what holds no rows, or no targets; whether targets can be
+    learned from, the task knows.
 
     needs_target: False for rows that are to be answered; then one file, or a folder without labels, will do too.
     expected: for rows that are only measured, the input and target of what they are measured with: those columns are
     taken where the user names no others, one label is enough, and of several parts only the test part is taken."""
+    if needs_target:
+        _check_apart(target, input or (expected[0] if expected else None))
     wish = Wish(target, input, group, needs_target, expected)
     dataset = _read(located(path), wish, str(path))
     if needs_target:
         check_present(dataset)
-    if needs_target and expected is None:
-        check_labels(dataset)
-        dataset = dataset.with_rows(dataset.rows, *similar_labels(dataset))
     return dataset if expected is None else _only_test(dataset)
 
 
@@ -86,6 +86,7 @@ def _stacked(rows: list[Rows], name: str, parts: tuple[Part | None, ...]) -> Row
         tuple(target for one in rows for target in one.targets or (None,) * len(one)),
         tuple(group for column in groups for group in column) if any(one.groups for one in rows) else None,
         parts,
+        {name: column + (None,) * (len(parts) - len(column)) for name, column in rows[0].others.items()},
     )
 
 
@@ -114,6 +115,12 @@ def _without_columns(place: Path, wish: Wish, origin: str) -> Dataset:
         problem = f"{origin!r} is no table and no folder, so it has no labels"
         raise BadData(problem, f"name a folder of class folders, or a table: {', '.join(sorted(SUFFIXES))}")
     return read_file(place, origin)
+
+
+def _check_apart(target: str | None, column: str | None) -> None:
+    if target is not None and target == column:
+        problem = f"{target!r} is named as the target and as the input: it would be learned from itself"
+        raise BadData(problem, "name another column: --input NAME, or --target NAME")
 
 
 def _not_there(place: Path, origin: str) -> BadData:

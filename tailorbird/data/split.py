@@ -1,19 +1,21 @@
 """Which rows are learned from and which only measured: by content, so yesterday's test rows stay test rows.
 
-Rows that mean the same, or that share a group, form a cluster, and a cluster is never torn apart. A cluster's place
-is a number in [0, 1) made from its content alone: not from its path, its position or a seed.
+Rows that mean the same or nearly so, or that share a group, form a cluster, and a cluster is never torn apart. Its
+place is a number in [0, 1) made from its content alone: not from its path, its position or a seed.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tailorbird.data.cases import Case, case, findings_of
+from tailorbird.data.together import components, content_pairs, group_pairs
 from tailorbird.errors import BadData
 from tailorbird.types import Finding
 
@@ -40,55 +42,48 @@ class Split:
     folds: NDArray[np.int64] | None
     clusters: NDArray[np.int64]
     findings: tuple[Finding, ...] = ()
+    cases: tuple[Case, ...] = ()  # the same findings, with every row of each
 
 
 @dataclass(frozen=True)
 class _Known:
     """What a row's part depends on, (n,) each."""
 
-    targets: NDArray[np.int64]  # as numbers
+    strata: NDArray[np.int64]  # numbers from 0 without gaps
     together: NDArray[np.int64]  # its cluster
     place: NDArray[np.float64]  # its cluster's place
 
 
-def split(checked: Checked) -> Split:
+def split(checked: Checked, strata: NDArray[np.int64]) -> Split:
     """Divide rows into 70 % train, 10 % validation and 20 % test, around the parts that the user gave.
 
-    Under 500 rows and without a given test part there are folds instead. Raises BadData where nothing is left."""
+    strata: (n,) numbers, rows of one number are spread evenly. Under 500 rows and without a given test part there are
+    folds instead. Raises BadData where nothing is left."""
     together = clusters(checked)
+    strata = np.unique(strata, return_inverse=True)[1].astype(np.int64)
     parts = checked.dataset.rows.parts or (None,) * len(together)
     given, dropped = _given(checked, together, parts)
     if TEST not in given and len(together) < FEW_ROWS:
-        return _folds(checked, together)
-    rows = _Known(_targets(checked), together, _places(checked, together)[together])
+        return _folds(checked, _Known(strata, together, _places(checked, together)))
+    rows = _Known(strata, together, _places(checked, together)[together])
     where, free = _divide(given, rows.place), given == TRAIN
     _mend(where, free, rows)
     if TEST not in given:
         _spare(where, free, rows)
     train, validation, test = (np.flatnonzero(where == part) for part in (TRAIN, VALIDATION, TEST))
-    findings = (*dropped, *_unlearned(checked, train, test, "test"))
-    findings += (*_unlearned(checked, train, validation, "validation"),)
-    _check(checked, train, test)
-    return Split(train, validation, test, None, together, findings)
+    cases = dropped
+    if _are_labels(strata, checked):
+        cases += _unlearned(checked, strata, train, test, "test")
+        cases += _unlearned(checked, strata, train, validation, "validation")
+    _check(checked, strata, train, test)
+    return Split(train, validation, test, None, together, findings_of(cases), tuple(cases))
 
 
 def clusters(checked: Checked) -> NDArray[np.int64]:
-    """A number for each row; rows of one number mean the same or share a group, over any number of steps. (n,)"""
-    groups = checked.dataset.rows.groups or (None,) * len(checked.twins)
-    parent: dict[bytes | str, bytes | str] = {}
-
-    def root(key: bytes | str) -> bytes | str:
-        while (above := parent.setdefault(key, key)) != key:
-            parent[key] = parent[above]  # halves the way for the next one
-            key = above
-        return key
-
-    twins = [twin.tobytes() for twin in checked.twins]
-    for twin, group in zip(twins, groups, strict=True):
-        if group is not None:
-            parent[root(twin)] = root(group)
-    numbers: dict[bytes | str, int] = {}
-    return np.array([numbers.setdefault(root(twin), len(numbers)) for twin in twins], np.int64)
+    """A number for each row; rows of one number mean the same or nearly, or share a group, over any number of steps.
+    (n,)"""
+    pairs = np.concatenate([content_pairs(checked), group_pairs(checked)])
+    return components(len(checked.twins), pairs)
 
 
 def _places(checked: Checked, together: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -112,19 +107,22 @@ def _place(key: bytes) -> float:
 
 def _given(
     checked: Checked, together: NDArray[np.int64], parts: Sequence[str | None]
-) -> tuple[NDArray[np.int64], list[Finding]]:
+) -> tuple[NDArray[np.int64], list[Case]]:
     """The part of each row as the user gave it (TRAIN: ours to choose); twins of given rows elsewhere are OUT."""
     number = {"test": TEST, "validation": VALIDATION}
     given = np.array([number.get(part or "", TRAIN) for part in parts], np.int64)
-    findings = []
+    alike = components(len(given), content_pairs(checked))
+    cases = []
     for part, name, others in ((TEST, "test", (TRAIN, VALIDATION)), (VALIDATION, "validation", (TRAIN,))):
-        held = np.unique(together[given == part])
-        twins = np.flatnonzero(np.isin(together, held) & np.isin(given, others))
-        given[twins] = OUT
-        if len(twins):
-            action = f"left out: they repeat rows of the {name} part"
-            findings.append(_finding(checked, f"twin_of_{name}", twins, action))
-    return given, findings
+        held = given == part
+        gone = np.isin(together, together[held]) & np.isin(given, others)
+        twins = gone & np.isin(alike, alike[held])
+        action = f"left out: they repeat rows of the {name} part, or nearly"
+        cases.append(case(checked.dataset, f"twin_of_{name}", np.flatnonzero(twins), action))
+        action = f"left out: rows of their group are in the {name} part"
+        cases.append(case(checked.dataset, f"group_of_{name}", np.flatnonzero(gone & ~twins), action))
+        given[gone] = OUT
+    return given, [one for one in cases if one.finding.rows]
 
 
 def _divide(given: NDArray[np.int64], place: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -140,8 +138,8 @@ def _divide(given: NDArray[np.int64], place: NDArray[np.float64]) -> NDArray[np.
 
 def _mend(where: NDArray[np.int64], free: NDArray[np.bool_], rows: _Known) -> None:
     """Bring one cluster of each label that is missing from train back there. Changes `where`."""
-    for label in np.setdiff1d(rows.targets[free], rows.targets[where == TRAIN]):
-        mine = np.flatnonzero(free & (rows.targets == label))
+    for label in np.setdiff1d(rows.strata[free], rows.strata[where == TRAIN]):
+        mine = np.flatnonzero(free & (rows.strata == label))
         if not (where[mine] == TRAIN).any():  # an earlier label's cluster may have brought it
             highest = rows.together[mine[rows.place[mine].argmax()]]
             where[free & (rows.together == highest)] = TRAIN
@@ -150,43 +148,47 @@ def _mend(where: NDArray[np.int64], free: NDArray[np.bool_], rows: _Known) -> No
 def _spare(where: NDArray[np.int64], free: NDArray[np.bool_], rows: _Known) -> None:
     """Move one cluster of each label that is missing from test there, if its labels stay in train without it."""
     members = _members(rows.together)
-    left = np.bincount(rows.targets[where == TRAIN], minlength=int(rows.targets.max(initial=0)) + 1)
-    for label in np.setdiff1d(rows.targets[free], rows.targets[where == TEST]):
-        mine = np.flatnonzero(free & (rows.targets == label))
+    left = np.bincount(rows.strata[where == TRAIN], minlength=int(rows.strata.max(initial=0)) + 1)
+    for label in np.setdiff1d(rows.strata[free], rows.strata[where == TEST]):
+        mine = np.flatnonzero(free & (rows.strata == label))
         for cluster in dict.fromkeys(rows.together[mine[rows.place[mine].argsort(kind="stable")]].tolist()):
             moved = np.array([i for i in members[cluster] if free[i]])
-            taken = np.bincount(rows.targets[moved[where[moved] == TRAIN]], minlength=len(left))
-            if not (where[mine] == TEST).any() and (left > taken)[rows.targets[moved]].all():
+            taken = np.bincount(rows.strata[moved[where[moved] == TRAIN]], minlength=len(left))
+            if not (where[mine] == TEST).any() and (left > taken)[rows.strata[moved]].all():
                 where[moved] = TEST
                 left -= taken
 
 
-def _folds(checked: Checked, together: NDArray[np.int64]) -> Split:
-    """Every row is measured once, by a model that saw neither it nor its cluster; labels are spread evenly."""
-    n_clusters = int(together.max(initial=-1)) + 1
+def _folds(checked: Checked, rows: _Known) -> Split:
+    """Every row is measured once, by a model that saw neither it nor its cluster; strata are spread evenly.
+
+    rows: with the place of each cluster, not of each row."""
+    n_rows, n_clusters = len(rows.together), len(rows.place)
     if n_clusters < 2:
         raise BadData(
-            f"all {len(together):,} rows of {checked.dataset.origin!r} belong together, so none is left to measure on",
+            f"all {n_rows:,} rows of {checked.dataset.origin!r} belong together, so none is left to measure on",
             "add rows that differ, or leave out --group",
         )
-    folds = _spread(_targets(checked), together, _places(checked, together), min(N_FOLDS, n_clusters))
+    folds = spread(rows.strata, rows.together, rows.place, min(N_FOLDS, n_clusters))
     action = f"fewer than {FEW_ROWS}: measured out of fold, in {folds.max() + 1} folds; the model learns from all"
     if "validation" in (checked.dataset.rows.parts or ()):
         action += ", those given to validate with too"
-    finding = Finding("few_rows", len(together), action)
+    few = Case(Finding("few_rows", n_rows, action))
     nothing = np.zeros(0, np.int64)
-    return Split(np.arange(len(together)), nothing, nothing, folds, together, (finding,))
+    return Split(np.arange(n_rows), nothing, nothing, folds, rows.together, (few.finding,), (few,))
 
 
-def _spread(
-    targets: NDArray[np.int64], together: NDArray[np.int64], places: NDArray[np.float64], n_folds: int
+def spread(
+    strata: NDArray[np.int64], together: NDArray[np.int64], places: NDArray[np.float64], n_folds: int
 ) -> NDArray[np.int64]:
-    """A fold for each row: clusters in the order of their places go to the fold with the fewest of their label."""
+    """A fold for each row: clusters in the order of their places go to the fold with the fewest of their stratum. (n,)
+
+    strata, together: (n,) numbers from 0 without gaps; places: a number for each cluster."""
     members = _members(together)
-    counts = np.zeros((n_folds, int(targets.max(initial=0)) + 1), np.int64)
+    counts = np.zeros((n_folds, int(strata.max(initial=0)) + 1), np.int64)
     folds = np.zeros(len(together), np.int64)
     for cluster in places.argsort(kind="stable"):
-        labels = targets[members[cluster]]
+        labels = strata[members[cluster]]
         label = int(np.bincount(labels).argmax())
         fold = min(range(n_folds), key=lambda k: (counts[k, label], counts[k].sum(), k))
         folds[members[cluster]] = fold
@@ -201,21 +203,21 @@ def _members(together: NDArray[np.int64]) -> Mapping[int, list[int]]:
     return members
 
 
-def _targets(checked: Checked) -> NDArray[np.int64]:
-    """Targets as numbers in the order of the labels: (n,)."""
-    targets = checked.dataset.rows.targets
-    assert targets is not None, "only rows with targets are divided"
-    return np.unique(np.array([str(target) for target in targets]), return_inverse=True)[1].astype(np.int64)
+def _are_labels(strata: NDArray[np.int64], checked: Checked) -> bool:
+    """Whether each stratum is a label, and not a share of many numbers or of many sets of labels."""
+    return int(strata.max(initial=-1)) + 1 == len(set(checked.dataset.rows.targets or ()))
 
 
-def _unlearned(checked: Checked, train: NDArray[np.int64], held: NDArray[np.int64], part: str) -> list[Finding]:
+def _unlearned(
+    checked: Checked, strata: NDArray[np.int64], train: NDArray[np.int64], held: NDArray[np.int64], part: str
+) -> list[Case]:
     """Held-out rows with a label that no training row has: they can only be mistakes, and stay."""
-    targets = _targets(checked)
-    odd = held[~np.isin(targets[held], targets[train])]
-    return [_finding(checked, f"only_in_{part}", odd, "kept: no row to learn from has their label")] if len(odd) else []
+    odd = held[~np.isin(strata[held], strata[train])]
+    action = "kept: no row to learn from has their label"
+    return [case(checked.dataset, f"only_in_{part}", odd, action)] if len(odd) else []
 
 
-def _check(checked: Checked, train: NDArray[np.int64], test: NDArray[np.int64]) -> None:
+def _check(checked: Checked, strata: NDArray[np.int64], train: NDArray[np.int64], test: NDArray[np.int64]) -> None:
     targets = checked.dataset.rows.targets or ()
     labels = {targets[i] for i in train}
     origin = repr(checked.dataset.origin)
@@ -225,8 +227,3 @@ def _check(checked: Checked, train: NDArray[np.int64], test: NDArray[np.int64]) 
     if not len(test):
         problem = f"no row of {origin} can be spared to measure on: too many of them belong together"
         raise BadData(problem, "name rows to measure on: --test PATH")
-
-
-def _finding(checked: Checked, kind: str, rows: Iterable[int], action: str) -> Finding:
-    places = list(rows)
-    return Finding(kind, len(places), action, tuple(checked.dataset.rows.ids[i] for i in places[:5]))

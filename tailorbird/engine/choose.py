@@ -84,6 +84,7 @@ def choose(
     runtime: str | None = None,
     threads: int = 0,
     device: Device = "auto",
+    remember: bool = True,
 ) -> Choice:
     """The fastest installed runtime whose features agree with torch's, open; remembered for this machine and these
     versions. values: real rows, of which a few dozen are compared on; runtime: the name of the only one to consider."""
@@ -96,7 +97,8 @@ def choose(
     found = _recalled(memory)
     if found is None:
         found = _compare(where, able, values) if _has_reference(body) else _earlier(where, able)
-        _remember(memory, found)
+        if remember:
+            _remember(memory, found)
     plug = able[found.runtime]
     return Choice(found.runtime, where.open(plug), where.graph(plug), found.parity, found.speeds, where.threads)
 

@@ -10,13 +10,17 @@ from numpy.typing import NDArray
 from tailorbird.data.check import Checked, check
 from tailorbird.data.read import read
 from tailorbird.data.split import clusters
+from tailorbird.engine.choose import reopen
 from tailorbird.engine.features import cores
 from tailorbird.engine.judge import judge
-from tailorbird.engine.learn import answer
+from tailorbird.engine.learn import head_scores, rivals_answers
 from tailorbird.engine.material import beginnings, facts_memory, known_features
 from tailorbird.engine.predictor import Predictor, load
-from tailorbird.errors import BadData, check_seed
-from tailorbird.kinds import Evidence
+from tailorbird.engine.shop import targets_of
+from tailorbird.errors import BadBody, BadData, check_seed
+from tailorbird.kinds import Source
+from tailorbird.lesson import Evidence, Rival
+from tailorbird.plug import parse
 from tailorbird.progress import tell, tell_finding
 from tailorbird.types import Dataset, Device, Evaluation, Finding
 
@@ -38,18 +42,29 @@ def evaluate(
     checked = check(
         _read(p, data, target, input, group), p.modality, memory=facts_memory(p.modality), threads=cores(p.threads)
     )
-    rows = checked.dataset.rows
-    assert rows.targets is not None, "check leaves no row without a target"
-    y = p.task.encode([str(one) for one in rows.targets], p.labels)
+    y = p.task.encode(targets_of(checked), p.labels)
     features = known_features(p.choice, p.body, p.modality, checked)
     findings = (*checked.dataset.findings, *_seen(p, checked))
     for finding in findings:
         tell_finding(finding)
-    evidence = Evidence(checked.values, checked.sketches, features["last"])
-    scores, theirs = answer(p.head, p.baselines, features, evidence)
-    rivals = {name: (p.baselines[name][0], one) for name, one in theirs.items()}
-    judged = judge(p.task, p.labels, y, scores, rivals, clusters(checked), seed)
+    frozen = _frozen_features(p, checked) if p.tuned else features["last"]
+    evidence = Evidence(checked.values, checked.sketches, frozen)
+    rivals = {name: one for name, one in p.baselines.items() if frozen is not None or not one[0].reads_features}
+    ours = Rival("this model", head_scores(p.head, features), p.head.cut)
+    theirs = rivals_answers(rivals, evidence, p.task.link)
+    judged = judge(p.task, p.labels, y, ours, theirs, clusters(checked), seed)
     return Evaluation(model=str(p.path), rows=len(y), findings=findings, **vars(judged))
+
+
+def _frozen_features(p: Predictor, checked: Checked) -> NDArray[np.float32] | None:
+    """Features of the body as it was before it learned, which some baselines read; None if it is not in the store."""
+    try:
+        frozen = parse("source", p.body.spelling, Source).open()
+    except BadBody as error:
+        tell(f"baselines on frozen features are left out: {error.problem}; {error.hint}")
+        return None
+    choice = reopen(frozen, p.modality, p.runtime, threads=p.threads, device=p.device)
+    return known_features(choice, frozen, p.modality, checked)["last"]
 
 
 def _read(p: Predictor, data: str | Path, target: str | None, column: str | None, group: str | None) -> Dataset:

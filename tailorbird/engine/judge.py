@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tailorbird.kinds import Baseline, Task
-from tailorbird.measure.metrics import class_table, confusion
-from tailorbird.measure.verdict import verdict
+from tailorbird.kinds import Task
+from tailorbird.lesson import Rival, Scores, Truth
+from tailorbird.measure.metrics import confusion
 from tailorbird.progress import stage
 from tailorbird.types import JSON, Metrics, Verdict
 
@@ -30,33 +29,31 @@ class Judgement:
 def judge(
     task: Task,
     labels: tuple[str, ...],
-    y: NDArray[np.int64],
-    scores: NDArray[np.floating[Any]],
-    rivals: Mapping[str, tuple[Baseline, NDArray[np.floating[Any]]]],
+    y: Truth,
+    model: Rival,
+    rivals: Mapping[str, Rival],
     clusters: NDArray[np.int64],
     seed: int,
 ) -> Judgement:
-    """y: (n,); scores: (n, c); rivals: each baseline with its scores; clusters: (n,), rows that belong together."""
+    """The model's answers beside its rivals' on the same rows. clusters: (n,), rows that belong together."""
     together = None if len(np.unique(clusters)) == len(clusters) else clusters
+    measured: dict[str, Metrics] = {}
     with stage("measuring", 1 + len(rivals)) as advance:
-        metrics = task.measure(y, scores, together, seed)
+        metrics = task.measure(y, model.scores, model.cut, together, seed)
         advance(1)
-        measured: dict[str, Metrics] = {}
-        for name, (_, theirs) in rivals.items():
-            measured[name] = task.measure(y, theirs, together, seed)
+        for name, rival in rivals.items():
+            measured[name] = task.measure(y, rival.scores, rival.cut, together, seed)
             advance(1)
-    titles = {name: plug.title for name, (plug, _) in rivals.items()}
-    told = verdict(y, scores, {name: theirs for name, (_, theirs) in rivals.items()}, together, titles, seed)
-    given = scores.argmax(1)
-    per_class = zip(labels, class_table(y, given, len(labels)), strict=True)
-    return Judgement(
-        metrics, measured, told, _table(y, given, len(labels)), tuple({"label": one, **row} for one, row in per_class)
-    )
+    told = task.compare(y, model.scores, rivals, together, seed)
+    table = task.table(y, model.scores, labels, model.cut)
+    return Judgement(metrics, measured, told, _confusion(task, y, model.scores, len(labels)), table)
 
 
 # Beyond this many labels the table is for no one's eyes, and its square would swamp the report.
 _CONFUSION_LIMIT = 200
 
 
-def _table(y: NDArray[np.int64], given: NDArray[np.int64], n_labels: int) -> tuple[tuple[int, ...], ...]:
-    return tuple(map(tuple, confusion(y, given, n_labels).tolist())) if n_labels <= _CONFUSION_LIMIT else ()
+def _confusion(task: Task, y: Truth, scores: Scores, n_labels: int) -> tuple[tuple[int, ...], ...]:
+    if task.link != "softmax" or n_labels > _CONFUSION_LIMIT:
+        return ()
+    return tuple(map(tuple, confusion(y, scores.argmax(1), n_labels).tolist()))

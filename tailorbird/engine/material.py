@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 from tailorbird import __version__
 from tailorbird.data.check import Checked, Memory
 from tailorbird.data.split import Split
+from tailorbird.engine.budget import Budget
 from tailorbird.engine.choose import Choice, choose
 from tailorbird.engine.features import columns, encode, namespace_of
 from tailorbird.errors import BadData
-from tailorbird.kinds import Evidence, Lesson, Modality
+from tailorbird.kinds import Modality, Task
+from tailorbird.lesson import Evidence, Lesson, Truth
 from tailorbird.store.cache import Namespace
 from tailorbird.types import BodyFolder, Device
+
+_REST_S = 12.0  # the head, its baselines, the figures and the sealing, of a few thousand rows
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,6 @@ class Material:
     checked: Checked
     choice: Choice
     features: Mapping[str, NDArray[np.float32]]
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """The target of each row."""
-        targets = self.checked.dataset.rows.targets
-        assert targets is not None, "check leaves no row without a target"
-        return tuple(str(target) for target in targets)
 
     @property
     def evidence(self) -> Evidence:
@@ -51,11 +48,20 @@ def facts_memory(modality: Modality) -> Memory | None:
 
 
 def gather_features(
-    checked: Checked, body: BodyFolder, modality: Modality, *, runtime: str, threads: int, device: Device
+    checked: Checked, body: BodyFolder, modality: Modality, *, runtime: str, threads: int, device: Device, limit: Budget
 ) -> Material:
-    """Choose a runtime on the first rows, and encode every row with it, out of the cache where it can."""
+    """Choose a runtime on the first rows, and encode every row with it, out of the cache where it can.
+
+    Raises BadSpelling if the budget does not suffice for that, and for the little that a model needs beside."""
     wanted = None if runtime == "auto" else runtime
     choice = choose(body, modality, checked.values, runtime=wanted, threads=threads, device=device)
+    space = namespace_of(body, modality, choice.runtime, choice.encoder, choice.graph)
+    n_unknown = int((~space.get(checked.digests)[0]).sum()) if limit.seconds is not None else 0
+    encoding = n_unknown / max(choice.speeds.get(choice.runtime, float("inf")), 1e-9)
+    reading = (
+        f"reading {n_unknown:,} rows takes about {encoding:.0f} s here, and to measure and seal a model {_REST_S:.0f} s"
+    )
+    limit.check(encoding + _REST_S, reading)
     return Material(checked, choice, known_features(choice, body, modality, checked))
 
 
@@ -82,13 +88,13 @@ def known_features(
 
 
 def lesson_from(
-    material: Material, y: NDArray[np.int64], n_labels: int, parts: Split, weights: str, seed: int
+    material: Material, task: Task, y: Truth, n_labels: int, parts: Split, *, weights: str, seed: int
 ) -> Lesson:
     """The lesson on these parts. weights: "balanced" gives every label the same sum of row weights."""
-    known = y[np.concatenate([parts.train, parts.validation])]
-    row_weights = _balanced(y, known, n_labels) if weights == "balanced" else np.ones(len(y), np.float32)
+    known = np.concatenate([parts.train, parts.validation])
+    row_weights = _balanced(y, y[known], n_labels) if weights == "balanced" else np.ones(len(y), np.float32)
     return Lesson(
-        material.features, y, n_labels, row_weights, parts.train, parts.validation, seed, clusters=parts.clusters
+        material.features, y, n_labels, row_weights, parts.train, parts.validation, seed, parts.clusters, task.link
     )
 
 

@@ -35,7 +35,7 @@ def predict(
     ids = [name for batch in batches for name in batch.ids]
     answers = p.answer(ids, [value for batch in batches for value in batch.values])
     if out is not None:
-        _write(Path(out), batches, answers)
+        _write(Path(out), batches, answers, p.task.told)
     return answers
 
 
@@ -95,12 +95,9 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def _write(out: Path, batches: list[_Batch], answers: list[Prediction]) -> None:
+def _write(out: Path, batches: list[_Batch], answers: list[Prediction], told: tuple[str, ...]) -> None:
     columns = _columns_of(batches)
-    added: dict[str, Sequence[JSON]] = {
-        "label": [one.label for one in answers],
-        "score": [one.score for one in answers],
-    }
+    added: dict[str, Sequence[JSON]] = {name: [_cell(getattr(one, name)) for one in answers] for name in told}
     if any(one.error for one in answers):
         added["error"] = [one.error for one in answers]
     for name, column in added.items():
@@ -111,6 +108,10 @@ def _write(out: Path, batches: list[_Batch], answers: list[Prediction]) -> None:
             tell(f"the table has a column {name!r} already: the answer's is called {free!r}")
         columns[free] = column
     write_table(out, columns)
+
+
+def _cell(value: JSON) -> JSON:
+    return "|".join(value) if isinstance(value, tuple) else value  # as many labels are written in a table to learn from
 
 
 def _columns_of(batches: list[_Batch]) -> dict[str, Sequence[JSON]]:

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from tailorbird.engine.choose import Choice, reopen
 from tailorbird.engine.features import columns, encode
 from tailorbird.errors import BadBody, BadItem
-from tailorbird.kinds import Baseline, Head, Modality, Reader, Source, State, Task
+from tailorbird.kinds import Baseline, Modality, Reader, Source, Task
+from tailorbird.lesson import Head, State
+from tailorbird.paper.stored import report_from
 from tailorbird.plug import parse
 from tailorbird.store.artifact import Artifact, open_artifact
 from tailorbird.store.bodies import open_body
 from tailorbird.store.tensors import read_tensors
-from tailorbird.types import BodyFolder, Device, Prediction, Report, Value
+from tailorbird.types import JSON, BodyFolder, Device, Prediction, Report, Value
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Predictor:
     input: str  # the column, or kind of file, that rows are read from
     target: str
     seen: NDArray[np.uint64]  # the beginnings of the twins' digests of all rows that it learned from, sorted
+    tuned: bool = False  # whether the body itself learned; baselines that read features know those of the frozen one
     path: Path | None = None
     report: Report | None = field(default=None, compare=False)
 
@@ -90,7 +93,7 @@ class Predictor:
         return [
             Prediction(name, error=str(failed[i]))
             if i in failed
-            else self.task.answer(name, scores[place[i]], self.labels)
+            else self.task.answer(name, scores[place[i]], self.labels, self.head.cut)
             for i, name in enumerate(ids)
         ]
 
@@ -110,15 +113,13 @@ def from_artifact(artifact: Artifact, *, threads: int = 0, device: Device = "aut
     """The model of an artifact that was opened, and so checked, before."""
     manifest, folder = artifact.manifest, artifact.path
     arrays = read_tensors(folder / "head.safetensors")
-    head = Head(
-        tuple(manifest["head"]["depths"]), arrays["weight"], arrays["bias"], manifest["temperature"], manifest["head"]
-    )
     return Predictor(
         body=_body(artifact),
+        tuned=manifest["body"]["tuned"],
         modality=parse("modality", manifest["modality"], Modality),
         task=parse("task", manifest["task"], Task),
         labels=tuple(manifest["labels"]),
-        head=head,
+        head=_head(manifest, arrays),
         baselines=_baselines(folder),
         runtime=manifest["runtime"]["name"],
         threads=threads,
@@ -127,6 +128,21 @@ def from_artifact(artifact: Artifact, *, threads: int = 0, device: Device = "aut
         target=manifest["target"],
         seen=arrays["seen"],
         path=folder,
+        report=report_from(json.loads((folder / "report.json").read_bytes())),
+    )
+
+
+def _head(manifest: Mapping[str, JSON], arrays: Mapping[str, NDArray[np.float32]]) -> Head:
+    told = manifest["head"]
+    return Head(
+        depths=tuple(told["depths"]),
+        weight=arrays["weight"],
+        bias=arrays["bias"],
+        temperature=manifest["temperature"],
+        notes=told,
+        link=told["link"],
+        cut=manifest["threshold"],
+        scale=told["scale"],
     )
 
 
@@ -142,6 +158,11 @@ def _body(artifact: Artifact) -> BodyFolder:
             "fit again with --force, or fetch the body that was used then",
         )
     return body
+
+
+def scores_of(answer: Prediction) -> dict[str, float]:
+    """The numbers of an answer by name, as golden examples keep them; none of an error."""
+    return dict(answer.scores or ({} if answer.value is None else {"value": answer.value}))
 
 
 def _baselines(folder: Path) -> dict[str, tuple[Baseline, State]]:

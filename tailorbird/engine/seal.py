@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import platform
@@ -16,13 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 import tailorbird
-from tailorbird.engine.predictor import Predictor
+from tailorbird.engine.predictor import Predictor, scores_of
 from tailorbird.errors import BadOutput
 from tailorbird.kinds import Runtime
+from tailorbird.paper.card import card
+from tailorbird.paper.page import html
 from tailorbird.plug import load
 from tailorbird.progress import stage
+from tailorbird.store import graphs
 from tailorbird.store.artifact import is_artifact, read_manifest, seal
-from tailorbird.store.bodies import copy_body
+from tailorbird.store.bodies import copy_body, open_body
 from tailorbird.store.files import canonical, check_writable, tensors, whole_folder, write
 from tailorbird.store.graphs import copy_graph
 from tailorbird.types import JSON, Device, Report, Value
@@ -37,10 +41,10 @@ class Sealing:
 
     predictor: Predictor
     report: Report
-    card: str
     call: Mapping[str, JSON]  # the exact call of fit
     golden: tuple[Value, ...]  # values to choose the golden examples from
     embed: bool
+    thumbs: Mapping[str, bytes]  # small JPEGs of the rows that the report shows, by id
 
 
 def check_place(out: Path, force: bool) -> None:
@@ -57,8 +61,9 @@ def check_place(out: Path, force: bool) -> None:
     check_writable(out)
 
 
-def write_artifact(sealing: Sealing, out: Path, *, replace: bool) -> None:
-    """Write the model whole or not at all. A fresh process must give the golden answers before the rename."""
+def write_artifact(sealing: Sealing, out: Path, *, replace: bool) -> Predictor:
+    """Write the model whole or not at all, and give it as it lies there. A fresh process must give the golden answers
+    before the rename."""
     with stage("sealing", 2) as advance, whole_folder(out, replace=replace) as folder:
         _fill(sealing, folder)
         advance(1)
@@ -67,6 +72,11 @@ def write_artifact(sealing: Sealing, out: Path, *, replace: bool) -> None:
         ours = read_manifest(folder)["digest"]
     if read_manifest(out)["digest"] != ours:  # another process was first, and a whole model is never torn down
         raise BadOutput(f"{str(out)!r} was made by another process meanwhile", "choose another --out, or use --force")
+    p = sealing.predictor
+    if not p.tuned:
+        return p
+    graphs.drop(p.body, p.modality)  # the model has its own
+    return dataclasses.replace(p, body=open_body(out / "body"))
 
 
 def _fill(sealing: Sealing, folder: Path) -> None:
@@ -79,7 +89,10 @@ def _fill(sealing: Sealing, folder: Path) -> None:
     arrays = {f"{name}/{key}": array for name, (_, state) in p.baselines.items() for key, array in state[1].items()}
     write(folder / "baselines.safetensors", tensors(arrays))
     write(folder / "report.json", canonical(asdict(sealing.report)))
-    write(folder / "card.md", sealing.card.encode())
+    environment = _machine(sealing)
+    write(folder / "card.md", card(sealing.report, p.body.card, environment).encode())
+    page = html(sealing.report, call=sealing.call, card=p.body.card, environment=environment, thumbs=sealing.thumbs)
+    write(folder / "report.html", page.encode())
     if sealing.embed:
         copy_body(p.body, folder / "body")
         copy_graph(p.body, p.modality, folder / "graph")
@@ -95,7 +108,7 @@ def _write_golden(sealing: Sealing, folder: Path) -> list[JSON]:
         write(folder / name, content)
         chosen.append(name)
     answers = sealing.predictor.predict([folder / name for name in chosen])
-    return [{"file": name, "scores": one.scores} for name, one in zip(chosen, answers, strict=True)]
+    return [{"file": name, "scores": scores_of(one)} for name, one in zip(chosen, answers, strict=True)]
 
 
 def _manifest(sealing: Sealing, golden: list[JSON]) -> dict[str, JSON]:
@@ -103,23 +116,35 @@ def _manifest(sealing: Sealing, golden: list[JSON]) -> dict[str, JSON]:
     return {
         "tailorbird": version("tailorbird"),
         "modality": p.modality.spelling(full=True),
-        "body": {"spelling": p.body.spelling, "fingerprint": p.body.fingerprint, "embedded": sealing.embed},
+        "body": {
+            "spelling": p.body.spelling,
+            "fingerprint": p.body.fingerprint,
+            "embedded": sealing.embed,
+            "tuned": p.tuned,
+        },
         "task": p.task.spelling(),
         "method": sealing.report.method,
         "runtime": {**sealing.report.notes["runtime"], "version": _runtime_version(p.runtime)},
         "labels": list(p.labels),
         "input": {"name": p.input, "modality": p.modality.name},
         "target": p.target,
-        "threshold": None,  # classify takes the likeliest label; tasks to come may need one
+        "threshold": p.head.cut,
         "temperature": p.head.temperature,
-        "head": {**p.head.notes, "depths": list(p.head.depths)},
+        "head": {**p.head.notes, "depths": list(p.head.depths), "link": p.head.link, "scale": p.head.scale},
         "golden": golden,
         "call": dict(sealing.call),
-        "machine": {
-            "python": platform.python_version(),
-            "cpu": platform.machine(),
-            "threads": sealing.report.notes["threads"],
-        },
+        "machine": _machine(sealing),
+    }
+
+
+def _machine(sealing: Sealing) -> dict[str, JSON]:
+    return {
+        "python": platform.python_version(),
+        "cpu": platform.machine(),
+        "threads": sealing.report.notes["threads"],
+        "tailorbird": version("tailorbird"),
+        "numpy": np.__version__,
+        sealing.predictor.runtime: _runtime_version(sealing.predictor.runtime),
     }
 
 

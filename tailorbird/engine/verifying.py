@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tailorbird.engine.predictor import Predictor, from_artifact
+from tailorbird.engine.predictor import Predictor, from_artifact, scores_of
 from tailorbird.errors import BadArtifact
 from tailorbird.store.artifact import Artifact, problems, read_manifest
 from tailorbird.types import JSON, Device, Verification
 
-TOLERANCE = 1e-3  # of a probability, between runtimes and machines: features agree to 1e-5, and a head amplifies
+# Of a probability, or of a number in deviations of the targets, between runtimes and machines: features agree to 1e-5,
+# and a head amplifies that.
+TOLERANCE = 1e-3
 
 
 def verify(
@@ -36,10 +38,10 @@ def verify(
 def _replay(p: Predictor, path: Path, golden: list[JSON]) -> Verification:
     answers = p.predict([path / example["file"] for example in golden])
     found = []
-    for example, now in zip(golden, answers, strict=True):
-        then = example["scores"]
-        if now.scores is None:
-            found.append(f"{example['file']}: not answered any more: {now.error}")
-        elif max(abs(now.scores.get(label, 0.0) - score) for label, score in then.items()) > TOLERANCE:
-            found.append(f"{example['file']}: answered otherwise: {then} was sealed, and now it is {dict(now.scores)}")
+    for example, answer in zip(golden, answers, strict=True):
+        then, now = example["scores"], scores_of(answer)
+        if answer.error is not None:
+            found.append(f"{example['file']}: not answered any more: {answer.error}")
+        elif max(abs(now.get(label, 0.0) - score) for label, score in then.items()) > TOLERANCE * p.head.scale:
+            found.append(f"{example['file']}: answered otherwise: {then} was sealed, and now it is {now}")
     return Verification(not found, tuple(found), len(golden))

@@ -20,13 +20,12 @@ from tailorbird.faces.options import Verb, command_of
 from tailorbird.faces.show import show, show_refusal
 from tailorbird.progress import listening
 
-VERBS = ("pull", "fit", "predict", "evaluate", "verify", "cache", "demo")
+VERBS = ("find", "pull", "check", "fit", "predict", "evaluate", "report", "verify", "cache", "demo")
 USER_CAN_MEND, INTERRUPTED = 2, 130  # 1 is Python's own, with a traceback: an internal fault
 
 app = typer.Typer(
     name="tailorbird",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

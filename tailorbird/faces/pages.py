@@ -10,7 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tailorbird.engine.card import metric_title
+from tailorbird.faces.check_page import examination_page
+from tailorbird.faces.find_page import found_page
+from tailorbird.measure.names import title
+from tailorbird.paper.words import explain_more_labels, number
 from tailorbird.types import Evaluation, Figure, Metrics, Prediction, Report, Verdict, Verification
 from tailorbird.verbs.cache import CacheReport
 from tailorbird.verbs.pull import Pulled
@@ -25,6 +28,10 @@ def page(value: object, console: Console, seconds: float) -> None:
         console.print(f"{name}: {one}", markup=False, highlight=False, soft_wrap=True)
 
 
+page.register(found_page)
+page.register(examination_page)
+
+
 @page.register
 def _(value: Report, console: Console, seconds: float) -> None:
     _verdict(value.verdict, console)
@@ -34,8 +41,10 @@ def _(value: Report, console: Console, seconds: float) -> None:
     lines = [
         f"measured {measured}; learned from {rows['train']:,} rows, {rows['validation']:,} to choose settings on",
         f"body {value.body} ({value.modality}), method {value.method}, runtime {value.runtime}",
+        *_choice(value),
+        *_promise(value),
         "seconds: " + ", ".join(f"{name} {spent:.1f}" for name, spent in value.seconds.items()),
-        f"model: {value.model}",
+        f"model: {value.model}, and to read: {value.model}/report.html",
     ]
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -60,8 +69,8 @@ def _(value: Verification, console: Console, seconds: float) -> None:
 @page.register
 def _(value: CacheReport, console: Console, seconds: float) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("what", "rows", "MB", "runtime"):
-        table.add_column(title, justify="right" if title in ("rows", "MB") else "left", overflow="fold")
+    for column in ("what", "rows", "MB", "runtime"):
+        table.add_column(column, justify="right" if column in ("rows", "MB") else "left", overflow="fold")
     for entry in value.entries:
         about = entry.about
         what = f"{about.get('body') or about.get('what')}\n{about.get('modality', '')}"
@@ -85,8 +94,15 @@ def _(value: Pulled, console: Console, seconds: float) -> None:
 @page.register(list)
 def _(value: list[Prediction], console: Console, seconds: float) -> None:
     for one in value:
-        answer = f"error: {one.error}" if one.error is not None else f"{one.label}\t{one.score:.3f}"
-        console.print(f"{one.item}\t{answer}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{one.item}\t{_answer(one)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _answer(one: Prediction) -> str:
+    if one.error is not None:
+        return f"error: {one.error}"
+    if one.labels is not None:
+        return "|".join(one.labels) or "(no label)"
+    return f"{one.value:.6g}" if one.value is not None else f"{one.label}\t{one.score:.3f}"
 
 
 def _verdict(verdict: Verdict, console: Console) -> None:
@@ -95,15 +111,26 @@ def _verdict(verdict: Verdict, console: Console) -> None:
 
 def _figures(metrics: Metrics, baselines: Mapping[str, Metrics]) -> Table:
     """Figures with their intervals below them: so narrow that a baseline more still fits into 80 columns."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption="in brackets the 95 % interval", caption_justify="left")
+    caption = "below each figure its 95 % interval"
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=caption, caption_justify="left")
     table.add_column("")
     table.add_column("this model", style="bold", justify="right")
     for name in baselines:
         table.add_column(name, justify="right")
     for name in metrics:
-        table.add_row(metric_title(name), *(_cell(measured[name]) for measured in (metrics, *baselines.values())))
+        table.add_row(title(name), *(_cell(name, measured[name]) for measured in (metrics, *baselines.values())))
     return table
 
 
-def _cell(figure: Figure) -> str:
-    return f"{figure.value:.3f}\n({figure.low:.3f}-{figure.high:.3f})"
+def _cell(metric: str, figure: Figure) -> str:
+    low, high = (number(metric, end, figure.value) for end in (figure.low, figure.high))
+    return f"{number(metric, figure.value)}\n{low}–{high}"
+
+
+def _choice(report: Report) -> list[str]:
+    told = report.notes.get("head", {}).get("auto")
+    return [f"auto chose: {told['reason']}"] if told else []
+
+
+def _promise(report: Report) -> list[str]:
+    return [explain_more_labels(report.story.more_labels)] if report.story and report.story.more_labels else []

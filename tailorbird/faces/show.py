@@ -77,9 +77,7 @@ def _code(value: object) -> int:
 
 
 def _prediction(one: Prediction) -> dict[str, JSON]:
-    if one.error is not None:
-        return {"item": one.item, "error": one.error}
-    return {"item": one.item, "label": one.label, "score": one.score, "scores": one.scores}
+    return {name: told for name, told in vars(one).items() if told is not None}
 
 
 def _plain(value: object) -> JSON:

@@ -2,76 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
-import numpy as np
-
-from tailorbird.measure.bootstrap import count, interval, redraw
-from tailorbird.measure.exact import clopper_pearson
-from tailorbird.measure.metrics import METRICS, Floats, Ints, Scores
+from tailorbird.lesson import Rival
+from tailorbird.measure.metrics import Floats, Ints, Scores, Truth
+from tailorbird.measure.names import decimals, higher_is_better, title
+from tailorbird.measure.paired import paired
 from tailorbird.types import Figure, Verdict
 
 Outcome: TypeAlias = Literal["better", "not_distinguishable", "worse"]
+ByRow: TypeAlias = Callable[[Truth, Scores], Floats]  # (n,) values, of which the metric is the mean
 
 
 def verdict(
-    y: Ints,
+    metric: str,
+    by_row: ByRow,
+    y: Truth,
     model: Scores,
-    baselines: Mapping[str, Scores],
+    rivals: Mapping[str, Rival],
     clusters: Ints | None,
-    titles: Mapping[str, str],
     seed: int = 0,
 ) -> Verdict:
-    """The model against the baseline with the best accuracy. y: (n,); scores: (n, c) each; titles: for readers."""
-    assert baselines, "a verdict needs a baseline"
-    accuracy = METRICS["accuracy"]
-    best = max(baselines, key=lambda name: accuracy(y, baselines[name]))
-    gain = (model.argmax(1) == y).astype(np.int64) - (baselines[best].argmax(1) == y)
-    difference = paired(gain, clusters, seed)
+    """The model against the rival that is best by the metric. The difference is above 0 where the model is better."""
+    assert rivals, "a verdict needs a baseline"
+    sign = 1 if higher_is_better(metric) else -1
+    theirs = {name: by_row(y, rival.scores) for name, rival in rivals.items()}
+    best = max(theirs, key=lambda name: sign * float(theirs[name].mean()))
+    ours = by_row(y, model)
+    difference = paired(sign * (ours - theirs[best]), clusters, seed)
     outcome: Outcome = "better" if difference.low > 0 else "worse" if difference.high < 0 else "not_distinguishable"
-    figures = accuracy(y, model), accuracy(y, baselines[best])
-    return Verdict(outcome, best, difference, _sentence(outcome, titles[best], figures, difference, len(y)))
+    values = float(ours.mean()), float(theirs[best].mean())
+    seen = _seen(metric, values, difference, len(y))
+    return Verdict(outcome, best, difference, _sentence(outcome, rivals[best].title, seen), metric)
 
 
-def paired(gain: Ints, clusters: Ints | None = None, seed: int = 0) -> Figure:
-    """The mean of a gain with its 95 % interval. gain: (n,) of 1 where only the model is right, -1 where only the
-    baseline is, else 0.
-
-    The interval is that of a bootstrap of rows, or of clusters, and it leaves out zero only where an exact test rejects
-    at 5 % too: resampling knows nothing of losses that did not happen. Of single rows that is McNemar's test, and the
-    interval holds what that test leaves possible; of clusters it is the sign test of their sums."""
-    draws = np.array([weights @ gain / weights.sum() for weights in redraw(len(gain), clusters, seed)])
-    low, high = map(float, interval(draws, count(len(gain), clusters)))
-    if clusters is None or count(len(gain), clusters) == len(gain):
-        exact = _exact(gain)
-        return Figure(exact.value, min(low, exact.low), max(high, exact.high))
-    if not _sides_differ(np.bincount(np.unique(clusters, return_inverse=True)[1], gain).astype(np.float64)):
-        low, high = min(low, 0.0), max(high, 0.0)
-    return Figure(float(gain.mean()), low, high)
+def _seen(metric: str, values: tuple[float, float], difference: Figure, n: int) -> str:
+    """The figures in words: "accuracy 81.0 % against 79.5 % on 400 rows, a difference of +1.5 points (...)"."""
+    ends = difference.value, difference.low, difference.high
+    if metric == "accuracy":
+        (model, baseline), unit = (f"{100 * value:.1f} %" for value in values), " points"
+        value, low, high = (f"{100 * end + 0.0:+.1f}" for end in ends)
+    else:
+        places, finer, unit = decimals(metric, *values), decimals(metric, *ends), ""
+        model, baseline = (f"{value:,.{places}f}" for value in values)
+        value, low, high = (f"{end + 0.0:+,.{finer}f}" for end in ends)
+    word = "difference" if higher_is_better(metric) else "gain"
+    gap = f"a {word} of {value}{unit} (95 % interval {low} to {high})"
+    return f"{title(metric)} {model} against {baseline} on {n:,} rows, {gap}"
 
 
-def _sides_differ(sums: Floats) -> bool:
-    """Whether the exact two-sided sign test rejects at 5 % that gains and losses are equally likely."""
-    wins, losses = int((sums > 0).sum()), int((sums < 0).sum())
-    low, high = clopper_pearson(wins, wins + losses)
-    return low > 0.5 or high < 0.5
-
-
-def _exact(gain: Ints) -> Figure:
-    wins, losses = int((gain > 0).sum()), int((gain < 0).sum())
-    apart = wins + losses
-    low, high = (((2 * share - 1) * apart / len(gain)) for share in clopper_pearson(wins, apart))
-    return Figure((wins - losses) / len(gain), low, high)
-
-
-def _sentence(outcome: Outcome, title: str, accuracies: tuple[float, float], difference: Figure, n: int) -> str:
-    model, baseline = (f"{100 * value:.1f} %" for value in accuracies)
-    value, low, high = (f"{100 * part + 0.0:+.1f}" for part in (difference.value, difference.low, difference.high))
-    gap = f"a difference of {value} points (95 % interval {low} to {high})"
-    seen = f"accuracy {model} against {baseline} on {n:,} rows, {gap}"
+def _sentence(outcome: Outcome, rival: str, seen: str) -> str:
     if outcome == "better":
-        return f"The model is better than {title}: {seen}."
+        return f"The model is better than {rival}: {seen}."
     if outcome == "worse":
-        return f"Do not use this model, take {title}: the model is worse, {seen}."
-    return f"No gain over {title} is shown, so take that, which is simpler, or test on more rows: {seen}."
+        return f"Do not use this model, take {rival}: the model is worse, {seen}."
+    return f"No gain over {rival} is shown, so take that, which is simpler, or test on more rows: {seen}."

@@ -15,7 +15,7 @@ CELLS = 4  # a side; edges are counted in each cell by itself
 ANGLES = 8  # of edges, over half a turn: light-to-dark counts as dark-to-light
 WIDTH = 4**3 + CELLS**2 * ANGLES  # numbers in a sketch
 
-_GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow's own conversion
+GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow's own conversion
 _PLACES = np.arange(SIDE) * CELLS // SIDE
 _CELL = (_PLACES[:, None] * CELLS + _PLACES) * ANGLES  # (SIDE, SIDE) where the bins of a pixel's cell begin
 
@@ -24,7 +24,7 @@ def sketch(picture: Image.Image) -> NDArray[np.float32]:
     """Colours in 4 x 4 x 4 boxes, then edges by cell and angle; both are square roots of shares: (WIDTH,)."""
     small = picture.resize((SIDE + 2, SIDE + 2), Image.Resampling.BILINEAR, reducing_gap=2.0)
     pixels = np.asarray(small)  # (SIDE + 2, SIDE + 2, 3) uint8
-    return np.asarray(np.sqrt(np.concatenate([_colours(pixels), _edges(pixels @ _GREY)])), np.float32)
+    return np.asarray(np.sqrt(np.concatenate([_colours(pixels), _edges(pixels @ GREY)])), np.float32)
 
 
 def _colours(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
@@ -19,7 +19,9 @@ from pydantic import Field
 
 from tailorbird.errors import BadBody, BadItem, EmptyItem, TooLargeItem
 from tailorbird.kinds import Modality, Reader
+from tailorbird.modalities._print import fingerprint
 from tailorbird.modalities._sketch import sketch
+from tailorbird.modalities._vary import another_box, other_light, perhaps_mirrored
 from tailorbird.types import BodyFolder, Facts, Ready, Value
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 MOST_PIXELS = 200_000_000
-READING = 1  # raised when the same file becomes other pixels, another twin or another sketch than before
+READING = 2  # raised when the same file becomes other pixels, another twin, sketch or print than before
 _QUALITY = 95  # of a JPEG that is written again: the loss cannot be seen
 _PIXELS_A_BYTE = 5  # beyond this even drawings seldom fit as PNG, and trying takes a second for a photo
 DRAFT_GAP = 2  # a JPEG is decoded smaller while this many times the pixels that are needed remain
@@ -62,13 +64,13 @@ class Picture(Modality):
         return hashlib.sha256(_content(value)).digest()
 
     def facts(self, value: Value) -> Facts:
-        """The twin: size and pixels in red, green and blue, whatever the file's format; and the sketch."""
+        """The twin: size and pixels in red, green and blue, whatever the file's format; the sketch, and the print."""
         with self._opened(value) as picture:
             picture.load()
             whole = _turned(_flat(picture), _turn(picture))
         pixels = hashlib.sha256(f"{whole.width} x {whole.height}\n".encode())
         pixels.update(whole.tobytes())
-        return Facts(pixels.digest(), sketch(whole))
+        return Facts(pixels.digest(), sketch(whole), fingerprint(whole))
 
     def reader(self, body: BodyFolder) -> Reader:
         """Pictures for a body: size x size. Raises BadBody if it reads no pictures."""
@@ -111,13 +113,21 @@ class Picture(Modality):
         with self._opened(value) as picture:
             return np.asarray(self._cut(picture))
 
+    def another(self, value: Value, rng: np.random.Generator, *, flip: bool) -> NDArray[np.uint8]:
+        """Another view of a picture for the body: (size, size, 3). Raises BadItem."""
+        with self._opened(value) as picture:
+            square = other_light(self._resized(picture, another_box(*self._load(picture), rng)), rng)
+            return np.asarray(perhaps_mirrored(square, rng) if flip else square)
+
     def _cut(self, picture: Image.Image) -> Image.Image:
-        """Crop and resize in one step. A centre square turns with its picture, so it is turned last: it is small."""
         width, height = self._load(picture)
         side = self.crop * min(width, height)
         left, top = (width - side) / 2, (height - side) / 2
+        return self._resized(picture, (left, top, left + side, top + side))
+
+    def _resized(self, picture: Image.Image, box: tuple[float, float, float, float]) -> Image.Image:
+        """Crop and resize in one step; what results is turned last, for it is small."""
         method = Image.Resampling.BICUBIC if self.resample == "bicubic" else Image.Resampling.BILINEAR
-        box = (left, top, left + side, top + side)
         square = _flat(picture).resize((self.size, self.size), method, box=box, reducing_gap=REDUCING_GAP)
         return _turned(square, _turn(picture))
 
@@ -158,9 +168,13 @@ class _Squares:
 
     modality: Picture
     budget: int = 8 * 224 * 224  # pixels: 32 pictures of that size at once were 10 % slower, for the cache of a core
+    varies: bool = True
 
     def load(self, values: Sequence[Value]) -> list[Ready | BadItem]:
-        return [self._one(value) for value in values]
+        return [_or_error(self.modality.square, value) for value in values]
+
+    def vary(self, values: Sequence[Value], rng: np.random.Generator, *, flip: bool) -> list[Ready | BadItem]:
+        return [_or_error(lambda value: self.modality.another(value, rng, flip=flip), value) for value in values]
 
     def cost(self, ready: Ready) -> int:
         return int(ready.size) // 3
@@ -168,11 +182,12 @@ class _Squares:
     def stack(self, ready: Sequence[Ready]) -> dict[str, NDArray[Any]]:
         return {"pixels": np.stack(ready)}
 
-    def _one(self, value: Value) -> Ready | BadItem:
-        try:
-            return self.modality.square(value)
-        except BadItem as error:
-            return error
+
+def _or_error(read: Callable[[Value], Ready], value: Value) -> Ready | BadItem:
+    try:
+        return read(value)
+    except BadItem as error:
+        return error
 
 
 def _encoded(picture: Image.Image, kind: str, **settings: int) -> bytes:

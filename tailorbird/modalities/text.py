@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import PositiveInt
 
+from tailorbird.bodies.model_config import most_tokens
 from tailorbird.data.encoding import decode
 from tailorbird.errors import BadBody, BadItem, EmptyItem, TooLargeItem
 from tailorbird.kinds import Modality, Reader
@@ -56,7 +57,8 @@ class Text(Modality):
         _utf8(text)
         if not text.strip():
             raise EmptyItem("the text is empty")
-        return Facts(hashlib.sha256(_plain(text).encode()).digest())
+        plain = _plain(text)
+        return Facts(hashlib.sha256(plain.encode()).digest(), plain=plain)
 
     def reader(self, body: BodyFolder) -> Reader:
         """Texts joined to the tokenizer.json in the body's folder. Raises BadBody."""
@@ -103,12 +105,16 @@ class _Tokens:
     tokenizer: Tokenizer
     pad: int
     budget: int = BATCH_TOKENS
+    varies: bool = False
 
     def load(self, values: Sequence[Value]) -> list[Ready | BadItem]:
         texts = [self._checked(value) for value in values]
         good = [text for text in texts if isinstance(text, str)]
         rows = iter(self.tokenizer.encode_batch_fast(good))
         return [np.array(next(rows).ids, np.int64) if isinstance(text, str) else text for text in texts]
+
+    def vary(self, values: Sequence[Value], rng: np.random.Generator, *, flip: bool) -> list[Ready | BadItem]:
+        return self.load(values)
 
     def cost(self, ready: Ready) -> int:
         return len(ready)
@@ -152,8 +158,8 @@ def _reader(modality: Text, body: BodyFolder) -> _Tokens:
 
 def _check_length(modality: Text, body: BodyFolder, n_special: int) -> None:
     config = body.folder / "config.json"
-    positions = json.loads(config.read_bytes()).get("max_position_embeddings") if config.is_file() else None
-    most = positions if isinstance(positions, int) else modality.max_tokens
+    positions = most_tokens(json.loads(config.read_bytes())) if config.is_file() else None
+    most = modality.max_tokens if positions is None else positions
     if not n_special < modality.max_tokens <= most:
         problem = (
             f"max_tokens={modality.max_tokens} does not fit {body.spelling!r}, which reads {n_special + 1} to {most}"

@@ -74,7 +74,7 @@ def main(source: Path, target: Path) -> None:
     from safetensors.torch import save
 
     limit(source.stat().st_size)
-    files.write(target, save({name: tensor.contiguous() for name, tensor in read(source).items()}))
+    files.write(target, save(untied(read(source))))
 
 
 def read(source: Path) -> dict[str, Tensor]:
@@ -83,6 +83,17 @@ def read(source: Path) -> dict[str, Tensor]:
 
     check_container(source)
     return check_tensors(torch.load(source, map_location="cpu", weights_only=True))
+
+
+def untied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same numbers, each tensor with memory of its own: safetensors keeps no ties, and models tie their weights."""
+    apart: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        place = tensor.untyped_storage().data_ptr()
+        apart[name] = tensor.clone() if place in seen else tensor.contiguous()
+        seen.add(place)
+    return apart
 
 
 def close_network() -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from tailorbird.bodies.model_config import TEXT_TYPES, model_config
-from tailorbird.errors import BadBody, BadSpelling
-from tailorbird.kinds import Modality, Source
-from tailorbird.plug import parse
-from tailorbird.sources._model_config import image_reading, text_reading
+from tailorbird.bodies.model_config import model_config
+from tailorbird.errors import BadBody
+from tailorbird.kinds import Source
+from tailorbird.sources._model_config import reading
 from tailorbird.store import bodies
 from tailorbird.types import BodyFolder
 
@@ -31,11 +30,7 @@ class Folder(Source):
         _check_place(folder)
         config = model_config(folder)
         _check_weights(folder)
-        is_text = config["model_type"] in TEXT_TYPES
-        modality, settings = text_reading(folder, config, self.pooling) if is_text else image_reading(folder, config)
-        if self.pooling:
-            settings = {**settings, "pooling": self.pooling}
-        _check_modality(modality, folder)
+        modality, settings = reading(folder, Folder(path=folder).spelling(), self.pooling)
         digests = bodies.digests_of(folder, bodies.model_files(folder))
         return BodyFolder(
             spelling=Folder(path=folder, pooling=self.pooling).spelling(),
@@ -63,11 +58,3 @@ def _check_weights(folder: Path) -> None:
         problem = f"{str(folder)!r} has only pickled weights, {pickles[0]!r}: they could run code and are never opened"
         raise BadBody(problem, "bring the same model with safetensors weights: model.safetensors")
     raise BadBody(f"{str(folder)!r} has no model.safetensors", f"ls {folder}")
-
-
-def _check_modality(modality: str, folder: Path) -> None:
-    try:
-        parse("modality", modality, Modality)
-    except BadSpelling as error:
-        problem = f"{str(folder)!r} wants its input as {modality}, which cannot be given: {error.problem}"
-        raise BadBody(problem, error.hint) from error

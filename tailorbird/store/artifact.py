@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -18,7 +19,7 @@ from tailorbird.errors import BadArtifact
 from tailorbird.store.files import canonical, files_below, inside, sha256, write
 from tailorbird.types import JSON
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 # Data formats whose readers run nothing. A pickle under one of these names fails to parse and is never unpickled.
 SUFFIXES = frozenset((".json", ".safetensors", ".onnx", ".md", ".html", ".txt")) | frozenset(
@@ -31,10 +32,13 @@ class _Body(BaseModel):
     spelling: str
     fingerprint: str
     embedded: bool
+    tuned: bool
 
 
 class _Head(BaseModel):
     depths: list[str]
+    link: Literal["softmax", "sigmoid", "identity"]
+    scale: float
 
 
 class _Named(BaseModel):
@@ -61,6 +65,7 @@ class _Manifest(BaseModel):
     target: str
     head: _Head
     temperature: float
+    threshold: float
     golden: list[_Golden]
 
 
@@ -110,7 +115,19 @@ def read_manifest(path: Path) -> Mapping[str, JSON]:
     _check_format(path, manifest.get("format"))
     if not _is_sealed(content, manifest):
         raise BadArtifact(f"the manifest of {str(path)!r} is damaged: its digest is not its own", _REMAKE)
+    manifest = _upgraded(manifest)
     _check_fields(path, manifest)
+    return manifest
+
+
+def _upgraded(manifest: dict[str, JSON]) -> dict[str, JSON]:
+    """A manifest of an older format as the newest would say it; the file on disk stays as it was sealed."""
+    if manifest["format"] == 1:  # there was one kind of head, and no body learned
+        try:
+            head = {**manifest["head"], "link": "softmax", "scale": 1.0}
+            return {**manifest, "head": head, "threshold": 0.5, "body": {**manifest["body"], "tuned": False}}
+        except (KeyError, TypeError):  # then it is no model's, as is said next
+            return manifest
     return manifest
 
 
@@ -161,7 +178,7 @@ def _check_format(path: Path, number: JSON) -> None:
             f"the model {str(path)!r} has format {number}, and this version reads up to {FORMAT}",
             "pip install --upgrade tailorbird",
         )
-    if number != FORMAT:
+    if number not in range(1, FORMAT + 1) or isinstance(number, bool):
         raise BadArtifact(f"the manifest of {str(path)!r} is damaged: its format is {number!r}", _REMAKE)
 
 

@@ -12,11 +12,14 @@ import shlex
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tailorbird.errors import BadBody
 from tailorbird.store import files
 from tailorbird.types import JSON, BodyFolder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FORMAT = 1
 MANIFEST = "body.json"
@@ -80,11 +83,7 @@ def open_body(folder: Path) -> BodyFolder:
 def copy_body(body: BodyFolder, target: Path) -> BodyFolder:
     """A whole copy of a body in a new folder, in the store's form. Raises BadBody if it changed since it was opened."""
     with files.whole_folder(target) as part:
-        for name in _names(body.folder):
-            copy = part / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(body.folder / name, copy)
-            _flush(copy)
+        _copy(body.folder, part, _names(body.folder))
         written = write_body(
             part,
             spelling=body.spelling,
@@ -100,6 +99,32 @@ def copy_body(body: BodyFolder, target: Path) -> BodyFolder:
     return open_body(target)
 
 
+def write_learned(body: BodyFolder, target: Path, weights: Mapping[str, NDArray[Any]], learned: str) -> BodyFolder:
+    """A body like this one whose weights are others, in a new folder; its card tells what they learned and from what.
+
+    weights: by the names that the architecture reads. Raises BadOutput."""
+    with files.whole_folder(target) as part:
+        _copy(body.folder, part, [name for name in _names(body.folder) if name != _INDEX and not _is_weights(name)])
+        files.write(part / _WEIGHTS, files.tensors(weights))
+        write_body(
+            part,
+            spelling=body.spelling,
+            architecture=body.architecture,
+            modality=body.modality,
+            settings=body.settings,
+            card={**body.card, "learned": learned, "learned_from": body.fingerprint},
+        )
+    return open_body(target)
+
+
+def _copy(folder: Path, target: Path, names: Iterable[str]) -> None:
+    for name in names:
+        copy = target / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / name, copy)
+        _flush(copy)
+
+
 def model_files(folder: Path) -> list[str]:
     """Names of the files of a model folder that is not ours: configuration, tokenizer and safetensors weights."""
     return sorted(path.name for pattern in _PATTERNS for path in folder.glob(pattern) if path.is_file())
@@ -109,7 +134,7 @@ def weight_files(folder: Path) -> list[str]:
     """Names of the files that hold a body's weights, none if it has none: model.safetensors, or what its index lists.
 
     Nothing but a safetensors file of the body itself is ever named. Raises BadBody."""
-    present = [name for name in _names(folder) if "/" not in name and name.endswith(".safetensors")]
+    present = [name for name in _names(folder) if _is_weights(name)]
     names = [_WEIGHTS] if _WEIGHTS in present else _shards(folder)
     for name in names:
         if name not in present:
@@ -117,6 +142,10 @@ def weight_files(folder: Path) -> list[str]:
             raise BadBody(problem, f"ls {shlex.quote(str(folder))}")
         check_header(folder / name)
     return names
+
+
+def _is_weights(name: str) -> bool:
+    return "/" not in name and name.endswith(".safetensors")
 
 
 def _shards(folder: Path) -> list[str]:
@@ -229,9 +258,12 @@ def _remedy(spelling: str | None, folder: Path) -> str:
 
 
 def _spelled(folder: Path) -> str | None:
-    """The spelling that the store's own path of a body tells: bodies/wheel/NAME==VERSION."""
-    place = folder.parent
-    return f"wheel:{folder.name}" if place == files.home() / "bodies" / "wheel" else None
+    """The spelling that the store's own path of a body tells: bodies/wheel/NAME==VERSION, bodies/hf/ORG/NAME/COMMIT."""
+    place = files.home() / "bodies"
+    kind, *steps = folder.relative_to(place).parts if folder.is_relative_to(place) else ("", "")
+    if kind == "hf":
+        return f"hf:{'/'.join(steps[:-1])}@{steps[-1]}"
+    return f"wheel:{folder.name}" if kind == "wheel" else None
 
 
 def _flush(path: Path) -> None:

@@ -1,13 +1,16 @@
-"""What `pull` may fetch: the entries of catalogue.toml, with the digests of every archive and of every file in it."""
+"""The catalogue: catalogue.toml as values. Wheels and samples carry the digests without which `pull` takes nothing;
+bodies on a hub are advice, and carry none."""
 
 from __future__ import annotations
 
 import difflib
 import re
 import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -15,6 +18,7 @@ from tailorbird.errors import BadBody, BadData
 from tailorbird.types import JSON
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_BYTES_A_PARAMETER = 4  # float32, as bodies are run and mostly published
 
 
 class _Frozen(BaseModel):
@@ -53,12 +57,41 @@ class WheelEntry(_Entry):
     architecture: str
     modality: str
     settings: dict[str, JSON]
+    family: str = ""
+    tasks: tuple[str, ...] = ()
+    input: int = 0
 
     @model_validator(mode="after")
     def _texts_need_a_tokenizer(self) -> WheelEntry:
         if self.modality.startswith("text") and all(member.name != "tokenizer.json" for member in self.members):
             raise ValueError(f"{self.package} reads texts and lists no tokenizer.json")
         return self
+
+
+class HubCard(_Frozen):
+    """What a body on a hub is, as its own card tells."""
+
+    title: str
+    what: str
+    licence: str  # as SPDX spells it, in lower case; "other" where the card says no more
+    parameters: int
+    width: int
+    training_data: str
+    limits: str
+    source: str
+
+
+class HubEntry(_Frozen):
+    """A pretrained body on a hub. There are no digests: a pull pins what it brings."""
+
+    repository: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
+    family: str  # model_type in its config.json
+    modality: Literal["text", "image"]
+    tasks: tuple[str, ...]
+    input: int
+    files: tuple[str, ...] = ()  # weights and tokenizer, where the repository's page showed them
+    size_mb: int | None = None  # of the weights, as that page showed it
+    card: HubCard
 
 
 class SampleEntry(_Entry):
@@ -75,12 +108,80 @@ class Catalogue(_Frozen):
 
     wheels: tuple[WheelEntry, ...]
     samples: tuple[SampleEntry, ...]
+    hubs: tuple[HubEntry, ...] = ()
+
+
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """A pretrained body of either kind, in the form that people ask about it."""
+
+    spelling: str  # what --model and pull take
+    title: str
+    what: str
+    modality: str  # "text" or "image"
+    tasks: tuple[str, ...]
+    family: str  # the kind of network, as transformers names it
+    parameters: int
+    width: int
+    input: int  # tokens of a text, or pixels a side
+    licence: str  # in lower case
+    training_data: str
+    limits: str
+    source: str
+    needs: Literal["a package index", "a hub"]
+    size_bytes: int  # of the download
+    size_known: bool  # False: four bytes for each parameter, and the file may hold a head besides
 
 
 @cache
 def catalogue() -> Catalogue:
     """The entries of catalogue.toml."""
     return Catalogue.model_validate(tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8")))
+
+
+def bodies() -> tuple[CatalogueEntry, ...]:
+    """Every pretrained body that the catalogue knows, wheels first."""
+    return tuple(_wheel(entry) for entry in catalogue().wheels) + tuple(_hub(entry) for entry in catalogue().hubs)
+
+
+def card_of(spelling: str) -> Mapping[str, JSON] | None:
+    """The card of a body by its spelling, with or without version or revision; None if it is not in the catalogue."""
+    kind, _, name = spelling.partition(":")
+    if kind == "wheel":
+        wanted = normal_name(name.partition("==")[0])
+        return next((entry.card for entry in catalogue().wheels if entry.package == wanted), None)
+    wanted = name.partition("@")[0].lower()  # a hub finds a repository whatever the case
+    hubs = catalogue().hubs if kind == "hf" else ()
+    return next((entry.card.model_dump() for entry in hubs if entry.repository.lower() == wanted), None)
+
+
+def _wheel(entry: WheelEntry) -> CatalogueEntry:
+    return CatalogueEntry(
+        spelling=f"wheel:{entry.package}",
+        modality=entry.modality.partition(":")[0],
+        tasks=entry.tasks,
+        family=entry.family,
+        input=entry.input,
+        needs="a package index",
+        size_bytes=entry.archive.size_bytes,
+        size_known=True,
+        **{**entry.card, "licence": str(entry.card["licence"]).lower()},
+    )
+
+
+def _hub(entry: HubEntry) -> CatalogueEntry:
+    about = entry.card.parameters * _BYTES_A_PARAMETER
+    return CatalogueEntry(
+        spelling=f"hf:{entry.repository}",
+        modality=entry.modality,
+        tasks=entry.tasks,
+        family=entry.family,
+        input=entry.input,
+        needs="a hub",
+        size_bytes=about if entry.size_mb is None else entry.size_mb * 10**6,
+        size_known=entry.size_mb is not None,
+        **entry.card.model_dump(),
+    )
 
 
 def wheel_entry(package: str) -> WheelEntry:

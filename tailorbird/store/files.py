@@ -83,7 +83,7 @@ def tensors(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     import numpy as np
     from safetensors.numpy import save
 
-    return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    return save({name: np.asarray(array, order="C") for name, array in arrays.items()})  # (), too, keeps its shape
 
 
 def beside(path: Path) -> Path:
@@ -144,6 +144,21 @@ def _swap(part: Path, target: Path) -> bool:
         return False
     places = (os.fsencode(part), os.fsencode(target))
     return bool(rename(_AT_FDCWD, places[0], _AT_FDCWD, places[1], _RENAME_EXCHANGE) == 0)
+
+
+@contextmanager
+def work_folder() -> Iterator[Path]:
+    """An empty folder in the store for what only lives as long as this block."""
+    place = home() / "work"
+    with writing(place):
+        place.mkdir(parents=True, exist_ok=True)
+        sweep(place)
+        folder = beside(place / "fit")
+        folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep(folder: Path) -> None:

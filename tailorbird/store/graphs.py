@@ -64,6 +64,11 @@ def copy_graph(body: BodyFolder, modality: Plug, target: Path) -> None:
             shutil.copyfile(found / name, target / name)
 
 
+def drop(body: BodyFolder, modality: Plug) -> None:
+    """Remove the store's graph of a body, if it has one. Those in artifacts stay."""
+    shutil.rmtree(place(body, modality), ignore_errors=True)
+
+
 def read(folder: Path) -> Graph:
     """The description of a graph. Raises BadBody if it is none."""
     try:

@@ -3,28 +3,50 @@
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tailorbird.data.labels import MOST_LABELS, SOME, are_numbers, in_order, present, similar_labels
 from tailorbird.errors import BadData
 from tailorbird.kinds import Task
+from tailorbird.lesson import Link, Rival, Scores, Truth
 from tailorbird.measure.bootstrap import figures
-from tailorbird.measure.metrics import METRICS
-from tailorbird.types import Metrics, Prediction
-
-_MOST_LABELS = 10_000
-_INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)  # longer ones are identifiers, not numbers
+from tailorbird.measure.metrics import METRICS, class_table, right
+from tailorbird.measure.verdict import verdict
+from tailorbird.types import JSON, Dataset, Finding, Metrics, Prediction, Verdict
 
 
 class Classify(Task):
     """Labels are what the target says, word for word."""
 
     offers: ClassVar[str] = "pooled"
+    link: ClassVar[Link] = "softmax"
     metric: ClassVar[str] = "accuracy"
+    told: ClassVar[tuple[str, ...]] = ("label", "score")
+
+    @classmethod
+    def suits(cls, targets: Sequence[str]) -> float:
+        return 0.5  # whatever a cell holds can be a label: the other tasks must look likelier
+
+    def check(self, dataset: Dataset) -> tuple[Finding, ...]:
+        pairs, origin = present(dataset), f"{dataset.origin!r}"
+        targets = [target for _, target in pairs]
+        found, hint = set(targets), "name the right column: --target NAME"
+        if len(found) == 1:
+            one = f"{origin} has 1 label, {targets[0]!r}, and a classifier needs two or more"
+            raise BadData(one, hint if dataset.target != "label" else "one folder or value for each label; two or more")
+        if are_numbers(targets):
+            seen = f"{len(found):,} different numbers such as {targets[0]!r}"
+            raise BadData(f"column {dataset.target!r} of {origin} holds {seen}, which are no labels", "--task regress")
+        if len(found) > MOST_LABELS:
+            raise BadData(f"{origin} has {len(found):,} labels, and the limit is {MOST_LABELS:,}", hint)
+        if len(found) == len(targets) >= SOME:
+            problem = f"column {dataset.target!r} of {origin} has another value in each of its {len(targets):,} rows"
+            raise BadData(problem, hint)
+        return similar_labels(pairs)
 
     def labels(self, targets: Sequence[str]) -> tuple[str, ...]:
         found = set(targets)
@@ -32,29 +54,44 @@ class Classify(Task):
             seen = f"1 label, {next(iter(found))!r}," if found else "0 labels,"
             problem = f"the target has {seen} and a classifier needs two or more"
             raise BadData(problem, "name the right column: --target NAME")
-        if len(found) > _MOST_LABELS:
-            problem = f"the target has {len(found):,} labels, and a classifier takes {_MOST_LABELS:,} at most"
+        if len(found) > MOST_LABELS:
+            problem = f"the target has {len(found):,} labels, and a classifier takes {MOST_LABELS:,} at most"
             raise BadData(problem, "name a column with fewer different values: --target NAME")
-        if all(_INTEGER.fullmatch(label) for label in found):
-            return tuple(sorted(found, key=lambda label: (int(label), label)))  # "10" after "9"; "01" and "1" both stay
-        return tuple(sorted(found))
+        return in_order(found)
 
-    def encode(self, targets: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
+    def encode(self, targets: Sequence[str], labels: Sequence[str]) -> Truth:
         numbers = {label: number for number, label in enumerate(labels)}
         for target in targets:
             if target not in numbers:
                 raise _unknown(target, labels)
         return np.array([numbers[target] for target in targets], dtype=np.int64)
 
-    def answer(self, item: str, scores: NDArray[np.floating[Any]], labels: Sequence[str]) -> Prediction:
+    def strata(self, y: Truth) -> NDArray[np.int64]:
+        return y.astype(np.int64)
+
+    def answer(self, item: str, scores: Scores, labels: Sequence[str], cut: float) -> Prediction:
         best = int(scores.argmax())
         by_label = dict(zip(labels, scores.tolist(), strict=True))
         return Prediction(item, labels[best], by_label[labels[best]], by_label)
 
-    def measure(
-        self, y: NDArray[np.int64], scores: NDArray[np.floating[Any]], clusters: NDArray[np.int64] | None, seed: int
-    ) -> Metrics:
+    def measure(self, y: Truth, scores: Scores, cut: float, clusters: NDArray[np.int64] | None, seed: int) -> Metrics:
         return figures(METRICS, y, scores, clusters, seed)
+
+    def compare(
+        self, y: Truth, model: Scores, rivals: Mapping[str, Rival], clusters: NDArray[np.int64] | None, seed: int
+    ) -> Verdict:
+        return verdict(self.metric, right, y, model, rivals, clusters, seed)
+
+    def table(self, y: Truth, scores: Scores, labels: Sequence[str], cut: float) -> tuple[Mapping[str, JSON], ...]:
+        rows = zip(labels, class_table(y, scores.argmax(1), len(labels)), strict=True)
+        return tuple({"label": label, **row} for label, row in rows)
+
+    def badness(self, y: Truth, scores: Scores, cut: float) -> NDArray[np.float64]:
+        """The best score of another label less that of the row's own."""
+        rows, others = np.arange(len(y)), scores.astype(np.float64)
+        own = others[rows, y].copy()
+        others[rows, y] = -np.inf
+        return np.asarray(others.max(1) - own)
 
 
 def _unknown(target: str, labels: Sequence[str]) -> BadData:

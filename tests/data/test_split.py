@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tailorbird.data import split as module
 from tailorbird.data.check import Checked
-from tailorbird.data.split import Split, clusters, split
+from tailorbird.data.split import Split, clusters
 from tailorbird.errors import BadData
 from tailorbird.types import Dataset, Part, Rows
 
@@ -34,6 +36,11 @@ def made(
         None if parts is None else tuple(parts),
     )
     return Checked(Dataset(rows, "text", "text", "label", "a.csv"), twins, twins, None)
+
+
+def split(checked: Checked) -> Split:
+    """The split whose strata are the labels."""
+    return module.split(checked, np.unique(np.array(checked.dataset.rows.targets), return_inverse=True)[1])
 
 
 def names(parts: Split, n: int) -> NDArray[np.str_]:
@@ -137,16 +144,40 @@ def test_a_given_test_set_stays_whole_and_its_twins_leave_training() -> None:
     assert (where[:5] == "out").all()
     assert not (where[5:] == "out").any()
     (finding,) = found.findings
-    assert (finding.kind, finding.rows, finding.examples) == ("twin_of_test", 5, ("0", "1", "2", "3", "4"))
+    assert (finding.kind, finding.rows, len(finding.examples)) == ("twin_of_test", 5, 3)
+    assert [one.id for one in found.cases[0].suspects] == ["0", "1", "2", "3", "4"]
     assert 50 < len(found.validation) < 150
+
+
+def test_rows_that_nearly_repeat_a_test_row_leave_training() -> None:
+    parts: list[Part | None] = [None] * 998 + ["test"] * 2
+    near = np.array([[3, 998], [3, 4]])
+    found = split(replace(made(range(1000), parts=parts), near=near))
+    assert np.flatnonzero(names(found, 1000) == "out").tolist() == [3, 4]
+    assert [(one.kind, one.rows) for one in found.findings] == [("twin_of_test", 2)]
+
+
+@quick
+@given(st.lists(st.tuples(st.integers(0, 699), st.integers(0, 699)), max_size=40))
+def test_near_twins_never_straddle_a_split(pairs: list[tuple[int, int]]) -> None:
+    near = np.array(pairs, np.int64).reshape(-1, 2)
+    where = names(split(replace(made(range(700)), near=near)), 700)
+    assert all(where[one] == where[other] for one, other in pairs)
+
+
+def test_strata_that_are_no_labels_are_not_told_to_be_missing() -> None:
+    parts: list[Part | None] = [None] * 600 + ["test"] * 2
+    numbers = [str(i / 7) for i in range(602)]
+    found = module.split(made(range(602), numbers, parts=parts), np.arange(602) // 301 + np.arange(602) // 601)
+    assert found.findings == ()
 
 
 def test_a_group_of_the_test_set_leaves_training() -> None:
     parts: list[Part | None] = [None] * 998 + ["test"] * 2
     groups = [f"g{i % 499}" for i in range(1000)]
     found = split(made(range(1000), groups=groups, parts=parts))
-    assert found.findings[0].rows == 4
-    assert found.findings[0].examples == ("0", "1", "499", "500")
+    assert (found.findings[0].kind, found.findings[0].rows) == ("group_of_test", 4)
+    assert [one.id for one in found.cases[0].suspects] == ["0", "1", "499", "500"]
 
 
 def test_a_given_validation_part_stays_and_its_twins_leave_training() -> None:
@@ -177,7 +208,7 @@ def test_labels_of_the_test_set_alone_are_told() -> None:
     parts: list[Part | None] = [None] * 600 + ["test"] * 2
     found = split(made(range(602), ["a", "b"] * 300 + ["a", "new"], parts=parts))
     (finding,) = found.findings
-    assert (finding.kind, finding.rows, finding.examples) == ("only_in_test", 1, ("601",))
+    assert (finding.kind, finding.rows, finding.examples) == ("only_in_test", 1, ("601: 601 (new)",))
     assert 601 in found.test
 
 

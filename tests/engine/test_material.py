@@ -13,6 +13,7 @@ from PIL import Image
 from tailorbird.data.check import check
 from tailorbird.data.read import read
 from tailorbird.engine import material
+from tailorbird.engine.budget import budget
 from tailorbird.engine.features import cores
 from tailorbird.engine.material import Material, facts_memory, gather_features
 from tailorbird.errors import BadData
@@ -37,7 +38,8 @@ def gathered(pets: Path, **settings: Any) -> Material:
     checked = check(read(pets), MODALITY, memory=facts_memory(MODALITY))
     if (picture := settings.pop("then", None)) is not None:
         picture.save(pets / "cat/0.png")
-    return gather_features(checked, body, MODALITY, runtime="torch", device="cpu", **{"threads": 1, **settings})
+    given = {"threads": 1, "limit": budget(None), **settings}
+    return gather_features(checked, body, MODALITY, runtime="torch", device="cpu", **given)
 
 
 def first(gathered: Material) -> NDArray[np.float32]:

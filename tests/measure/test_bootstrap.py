@@ -1,10 +1,12 @@
-"""Intervals: how often they hold the truth, what they cost, and what is drawn."""
+"""Intervals: what is drawn, what is left out, and where the exact interval stands in."""
+
+from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, t
+from scipy.stats import binomtest
 
-from tailorbird.measure.bootstrap import _student, figures, interval, redraw
+from tailorbird.measure.bootstrap import figures, leave_out, redraw
 from tailorbird.measure.metrics import METRICS
 
 ACCURACY = {"accuracy": METRICS["accuracy"]}
@@ -15,29 +17,33 @@ def answers(right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.zeros(len(right), np.int64), np.eye(2)[1 - right.astype(int)]
 
 
-def test_the_interval_holds_the_truth_in_19_of_20_samples() -> None:
-    rng, held, samples = np.random.default_rng(0), 0, 1200
-    for seed in range(samples):
-        figure = figures(ACCURACY, *answers(rng.random(150) < 0.8), seed=seed, resamples=200)["accuracy"]
-        held += figure.low <= 0.8 <= figure.high
-    assert 0.93 <= held / samples <= 0.97
-
-
-def test_the_interval_holds_the_truth_when_rows_come_in_clusters() -> None:
-    rng, held, samples = np.random.default_rng(1), 0, 800
-    clusters = np.repeat(np.arange(40), 4)
-    for seed in range(samples):
-        share = rng.beta(8, 2, size=40)[clusters]  # of mean 0.8
-        figure = figures(ACCURACY, *answers(rng.random(160) < share), clusters, seed, resamples=200)["accuracy"]
-        held += figure.low <= 0.8 <= figure.high
-    assert 0.93 <= held / samples <= 0.97
-
-
 def test_rows_of_one_cluster_are_drawn_together() -> None:
-    clusters = np.array([7, 3, 7, 9, 3])
-    for weights in redraw(5, clusters, seed=0, resamples=20):
-        assert weights[0] == weights[2] and weights[1] == weights[4]
-        assert weights[0] + weights[1] + weights[3] == 3
+    weights = np.concatenate(list(redraw(5, np.array([7, 3, 7, 9, 3]), seed=0, resamples=20)))
+    assert weights.shape == (20, 5) and weights.std() > 0
+    assert (weights[:, 0] == weights[:, 2]).all() and (weights[:, 1] == weights[:, 4]).all()
+    assert (weights[:, 0] + weights[:, 1] + weights[:, 3] == 3).all()
+
+
+def test_draws_are_the_same_however_many_are_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = np.concatenate(list(redraw(50, None, seed=3, resamples=30)))
+    assert (whole.sum(1) == 50).all()
+    monkeypatch.setattr("tailorbird.measure.bootstrap._CELLS", 170)
+    parts = list(redraw(50, None, seed=3, resamples=30))
+    assert [len(part) for part in parts] == [3] * 10
+    assert (np.concatenate(parts) == whole).all()
+
+
+@pytest.mark.parametrize("n, clusters", [(7, None), (1000, None), (9, np.arange(9) // 3)])
+def test_every_row_is_left_out_once(n: int, clusters: np.ndarray | None) -> None:
+    weights = np.concatenate(list(leave_out(n, clusters, seed=0)))
+    assert len(weights) == min(n if clusters is None else 3, 300)
+    assert ((weights == 0).sum(0) == 1).all()
+    if clusters is not None:
+        assert (weights[:, ::3] == weights[:, 1::3]).all()
+
+
+def test_one_thing_alone_is_not_left_out() -> None:
+    assert [weights.tolist() for weights in leave_out(3, np.zeros(3, np.int64), seed=0)] == [[[1, 1, 1]]]
 
 
 def test_equal_rows_in_clusters_widen_the_interval() -> None:
@@ -55,18 +61,6 @@ def test_every_figure_lies_in_its_interval_and_a_seed_gives_it_again() -> None:
     first, again, other = (figures(METRICS, y, scores, seed=seed) for seed in (5, 5, 6))
     assert first == again != other
     assert all(figure.low <= figure.value <= figure.high for figure in first.values())
-
-
-@pytest.mark.parametrize("freedom", [3, 6, 20, 1000])
-def test_students_point_is_that_of_scipy(freedom: int) -> None:
-    assert _student(freedom) == pytest.approx(t.ppf(0.975, freedom), rel=0.03 if freedom < 6 else 2e-3)
-
-
-def test_percentiles_move_outwards_when_few_things_are_drawn() -> None:
-    draws = np.random.default_rng(0).standard_normal((4000, 1))
-    width = [float(np.ptp(interval(draws, size))) for size in (8, 30, 10_000)]
-    assert width[0] > 1.15 * width[1] > 1.15 * width[2]
-    assert width[2] == pytest.approx(2 * 1.96, rel=0.05)
 
 
 @pytest.mark.parametrize("right", [True, False])

@@ -1,10 +1,12 @@
 """Metrics against scikit-learn, and with row weights against rows that are repeated."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 from sklearn import metrics as peer
 
-from tailorbird.measure.metrics import METRICS, class_table, confusion
+from tailorbird.measure.metrics import METRICS, class_table, confusion, right
 
 
 def made(n: int, c: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -25,6 +27,7 @@ def test_figures_are_those_of_scikit_learn(c: int) -> None:
         "log_loss": peer.log_loss(y, scores, labels=np.arange(c)),
     }
     assert {name: METRICS[name](y, scores) for name in theirs} == pytest.approx(theirs, rel=1e-12)
+    assert right(y, scores).mean() == pytest.approx(theirs["accuracy"])
 
 
 def test_macro_f1_counts_labels_that_are_true_or_given_and_no_others() -> None:
@@ -54,13 +57,15 @@ def test_full_confidence_falls_into_the_last_bin() -> None:
     assert METRICS["ece"](np.array([1, 0]), scores) == pytest.approx((1 - 0.03) / 2)
 
 
+@pytest.mark.parametrize("c", [4, 80])
 @pytest.mark.parametrize("name", METRICS)
-def test_a_row_of_weight_two_counts_as_two_rows(name: str) -> None:
-    y, scores = made(60, 4)
-    weights = np.random.default_rng(1).integers(0, 3, 60)
+def test_a_row_of_weight_two_counts_as_two_rows_in_each_of_many_draws(name: str, c: int) -> None:
+    y, scores = made(60, c)
+    weights = np.random.default_rng(1).integers(0, 3, (5, 60))
     metric = METRICS[name]
     weighted = metric.aggregate(metric.statistic(y, scores), weights.astype(float))
-    assert weighted == pytest.approx(metric(np.repeat(y, weights), np.repeat(scores, weights, axis=0)), rel=1e-12)
+    repeated = [metric(np.repeat(y, times), np.repeat(scores, times, axis=0)) for times in weights]
+    assert weighted == pytest.approx(repeated, rel=1e-12)
 
 
 def test_confusion_and_the_table_by_label_are_those_of_scikit_learn() -> None:

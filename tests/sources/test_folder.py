@@ -76,9 +76,20 @@ def test_files_of_sentence_transformers_tell_pooling_and_length(folder: Path) ->
     assert chosen.settings == {"pooling": "mean"} and chosen.spelling == f"folder:{folder},pooling=mean"
 
 
-def test_short_models_are_not_given_more_than_they_read(folder: Path) -> None:
-    config = {"model_type": "roberta", "max_position_embeddings": 130}
-    assert opened(text(folder, config=config)).modality == "text:max_tokens=128"
+@pytest.mark.parametrize(
+    ("config", "most"),
+    [
+        ({"model_type": "bert", "max_position_embeddings": 128}, 128),
+        ({"model_type": "roberta", "max_position_embeddings": 130}, 128),  # counted from behind the padding, number 1
+        ({"model_type": "mpnet", "max_position_embeddings": 130, "pad_token_id": 1}, 128),
+        ({"model_type": "xlm-roberta", "max_position_embeddings": 130, "pad_token_id": 0}, 129),
+        ({"model_type": "deberta-v2", "max_position_embeddings": 128}, 128),
+    ],
+)
+def test_short_models_are_not_given_more_than_they_read(folder: Path, config: JSON, most: int) -> None:
+    assert opened(text(folder, config=config)).modality == f"text:max_tokens={most}"
+    told = {"max_seq_length": 130}
+    assert opened(text(folder, config=config, sentence_bert_config=told)).modality == f"text:max_tokens={most}"
 
 
 @pytest.mark.parametrize(
@@ -90,6 +101,13 @@ def test_short_models_are_not_given_more_than_they_read(folder: Path) -> None:
          "image:size=224,crop=0.875,resample=bilinear"),
         ("convnext", {"size": {"shortest_edge": 224}, "crop_pct": 0.9}, "image:size=224,crop=0.9,resample=bilinear"),
         ("convnext", {"size": {"shortest_edge": 384}, "crop_pct": 0.875}, "image:size=384,crop=1,resample=bilinear"),
+        ("resnet", {"size": 224, "feature_extractor_type": "ConvNextFeatureExtractor"},
+         "image:size=224,crop=0.875,resample=bilinear"),
+        ("mobilenet_v2", {"size": {"shortest_edge": 256}, "do_center_crop": True, "crop_size": 224, "resample": 2},
+         "image:size=224,crop=0.875,resample=bilinear"),
+        ("efficientnet", {"size": 300, "crop_size": 289, "do_center_crop": False, "resample": 0},
+         "image:size=288,crop=1,resample=bicubic"),
+        ("swin", {"size": 192, "resample": 3}, "image:size=192,crop=1,resample=bicubic"),
     ],
 )  # fmt: skip
 def test_a_picture_folder_tells_size_crop_and_resampling(
@@ -106,6 +124,18 @@ def test_pixels_are_normalised_on_the_scale_of_bytes(folder: Path) -> None:
     assert (bare["pixel_mean"], bare["pixel_std"]) == ([0.0] * 3, [255.0] * 3)
     whole = opened(image(folder, do_rescale=False, image_mean=[127] * 3, image_std=[128] * 3)).settings
     assert (whole["pixel_mean"], whole["pixel_std"]) == ([127] * 3, [128] * 3)
+
+
+@pytest.mark.parametrize("settings", [{}, {"rescale_offset": True}, {"include_top": False}])
+def test_pixels_of_efficientnet_are_scaled_as_its_own_preprocessing_does(folder: Path, settings: JSON) -> None:
+    from transformers.models.efficientnet.image_processing_pil_efficientnet import EfficientNetImageProcessorPil
+
+    given = {"size": {"height": 32, "width": 32}, "image_mean": [0.4, 0.5, 0.6], "image_std": [0.47, 0.48, 0.49]}
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    theirs = EfficientNetImageProcessorPil(**given, **settings)(pixels, return_tensors="np")["pixel_values"][0]
+    ours = opened(image(folder, "efficientnet", **given, **settings)).settings
+    scaled = (pixels - np.array(ours["pixel_mean"])) / np.array(ours["pixel_std"])
+    np.testing.assert_allclose(scaled.transpose(2, 0, 1), theirs, atol=1e-5)
 
 
 def shards(folder: Path, names: list[str]) -> Path:

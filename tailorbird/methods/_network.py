@@ -1,0 +1,147 @@
+"""A body with a linear head on top, as one network that learns: what the loop drives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tailorbird.bodies.base import Body
+from tailorbird.engine.batches import Batch, Shelf
+from tailorbird.engine.loop import Group, State
+from tailorbird.lesson import Link, Truth
+
+Rows = NDArray[np.int64]
+
+# In deviations of the target: beyond it an error pulls no harder. Few rows of ordinary data lie there, and an outlier
+# cannot take a step for itself.
+_PULL_LIMIT = 2.0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is true of all rows, and how much each counts. truth: float32 or int64, of numbers the standardised."""
+
+    link: Link
+    truth: Truth
+    row_weights: NDArray[np.float32]
+
+
+class Network(nn.Module):
+    """The last depth of a body, and a linear head on it: logits, or standardised numbers."""
+
+    def __init__(self, body: Body, weight: NDArray[np.floating[Any]], bias: NDArray[np.floating[Any]]) -> None:
+        """weight: (d, c); bias: (c,), to start from."""
+        super().__init__()
+        self.body = body
+        self.weight = nn.Parameter(torch.from_numpy(weight.astype(np.float32)))
+        self.bias = nn.Parameter(torch.from_numpy(bias.astype(np.float32)))
+
+    def forward(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """(b, c) float32. The head is never in half precision: it would round its answers to three digits."""
+        features = self.body(**arrays)[:, -len(self.weight) :]
+        with torch.autocast(features.device.type, enabled=False):
+            logits: Tensor = features.float() @ self.weight + self.bias
+        return logits
+
+    def learn(self, stages: Iterable[Sequence[nn.Parameter]]) -> None:
+        """Only these parameters of the body learn from now on, and the head."""
+        self.body.requires_grad_(False)
+        for stage in stages:
+            for parameter in stage:
+                parameter.requires_grad_(True)
+        self.wake()
+
+    def wake(self) -> None:
+        """What learns drops out as it was trained to; what is frozen, and every batch norm, does what it will do later.
+
+        Statistics of a batch norm that follow the batches of a few hundred rows were worse than those that it has."""
+        self.eval()
+        for module in self.modules():
+            learns = any(parameter.requires_grad for parameter in module.parameters())
+            if learns and not isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.training = True
+                for child in module.children():
+                    if not any(True for _ in child.parameters()):  # dropouts and the like go with their parent
+                        child.train()
+
+
+class Learner:
+    """A network that learns the truth of rows."""
+
+    def __init__(self, network: Network, facts: Facts, shelf: Shelf, held: Rows, device: str) -> None:
+        self.network, self._shelf, self._held = network.to(device), shelf, held
+        self._link, self.device = facts.link, device
+        self._truth = torch.from_numpy(facts.truth).to(device)
+        self._weights = torch.from_numpy(facts.row_weights).to(device)
+        self._groups: list[Group] = []
+
+    def graded(self, stages: Sequence[Sequence[nn.Parameter]], decay: float) -> None:
+        """These stages of the body learn, the lower the slower: each at `decay` times the rate of the one above it."""
+        self.network.learn(stages)
+        top = [*stages[-1], self.network.weight, self.network.bias]
+        lower = [Group(stage, decay ** (len(stages) - 1 - i)) for i, stage in enumerate(stages[:-1]) if stage]
+        self._groups = [*lower, Group(top)]
+
+    def groups(self) -> Sequence[Group]:
+        return self._groups
+
+    def step(self, batch: Batch) -> tuple[Tensor, float]:
+        return self._loss(batch)
+
+    def held_out(self) -> float | None:
+        if not len(self._held):
+            return None
+        self.network.eval()
+        with torch.no_grad():
+            parts = [self._loss(batch) for batch in self._shelf.once(self._held)]
+        self.network.wake()
+        return sum(float(loss) for loss, _ in parts) / sum(weight for _, weight in parts)
+
+    def outputs(self, rows: Rows) -> NDArray[np.float32]:
+        """What the network answers in full precision, (n, c)."""
+        self.network.eval()
+        answers = np.empty((len(rows), len(self.network.bias)), np.float32)
+        place = {row: i for i, row in enumerate(rows.tolist())}
+        with torch.no_grad():
+            for batch in self._shelf.once(rows):
+                answers[[place[row] for row in batch.rows.tolist()]] = self.network(self._given(batch)).cpu().numpy()
+        return answers
+
+    def state(self) -> State:
+        return {name: p.detach().to("cpu", copy=True) for name, p in self._learning()}
+
+    def restore(self, state: State) -> None:
+        with torch.no_grad():
+            for name, parameter in self._learning():
+                parameter.copy_(state[name])
+
+    def _learning(self) -> Iterable[tuple[str, nn.Parameter]]:
+        return ((name, p) for name, p in self.network.named_parameters() if p.requires_grad)
+
+    def _loss(self, batch: Batch) -> tuple[Tensor, float]:
+        rows = torch.from_numpy(batch.rows).to(self.device)
+        losses = _losses(self._link, self.network(self._given(batch)), self._truth[rows])
+        weights = self._weights[rows]
+        return (losses * weights).sum(), float(weights.sum())
+
+    def _given(self, batch: Batch) -> dict[str, Tensor]:
+        tensors = {name: torch.from_numpy(array) for name, array in batch.arrays.items()}
+        if self.device == "cpu":
+            return tensors
+        return {name: x.pin_memory().to(self.device, non_blocking=True) for name, x in tensors.items()}
+
+
+def _losses(link: Link, logits: Tensor, truth: Tensor) -> Tensor:
+    """The loss of each row, (b,): log-loss, its mean over labels, or the squared error up to a limit."""
+    if link == "softmax":
+        return F.cross_entropy(logits, truth, reduction="none")
+    if link == "sigmoid":
+        return F.binary_cross_entropy_with_logits(logits, truth, reduction="none").mean(1)
+    return F.huber_loss(logits, truth, reduction="none", delta=_PULL_LIMIT).mean(1)
