@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from tailorbird.data import doctor as rows_doctor
 from tailorbird.data.cases import findings_of, suspects_of
 from tailorbird.data.check import Checked, check
-from tailorbird.data.read import join, read, read_like
 from tailorbird.data.split import Split, split
 from tailorbird.data.tables import SUFFIXES, write_table
 from tailorbird.engine import doctor
@@ -21,7 +20,7 @@ from tailorbird.engine.asking import task_of
 from tailorbird.engine.choose import choose
 from tailorbird.engine.features import cores
 from tailorbird.engine.material import facts_memory, known_features
-from tailorbird.engine.shop import DEFAULT_BODY, targets_of
+from tailorbird.engine.shop import DEFAULT_BODY, rows_of, targets_of
 from tailorbird.errors import BadBody, BadOutput, check_seed
 from tailorbird.kinds import Modality, Source, Task
 from tailorbird.plug import needs, parse
@@ -59,7 +58,7 @@ def run(request: Request) -> Examination:
         parse("task", request.task, Task)  # a misspelling ends here, before any file is opened
     threads = cores(request.threads)
     with _limited(threads, request.quick):
-        dataset = _dataset(request)
+        dataset = rows_of(request)
         task = task_of(request.task, dataset)
         dataset = dataset.with_rows(dataset.rows, *task.check(dataset))
         body = None if request.quick else _body(request.model, dataset)
@@ -124,14 +123,6 @@ def _examine(request: Request, patient: _Patient, start: float) -> Examination:
         seconds=time.perf_counter() - start,
         out=None if request.out is None else str(request.out),
     )
-
-
-def _dataset(request: Request) -> Dataset:
-    first = read(request.data, target=request.target, input=request.input, group=request.group)
-    for line in first.told:
-        tell(line)
-    paths = (request.test, request.validation)
-    return join(first, *(None if path is None else read_like(first, path, request.group) for path in paths))
 
 
 def _body(spelling: str | None, dataset: Dataset) -> BodyFolder | None:

@@ -25,8 +25,8 @@ _ORDERS = 3  # in so many random orders the parts are taken, for which rows come
 _FEWEST_ROWS = 20  # of a part: a head on fewer says nothing
 _CHOOSE_ON = 5  # one cluster in so many of a part: without a validation part the method leaves out row by row
 _MOST_MEASURED = 5_000  # rows; of more, the intervals take longer than the heads
-_LEARNING = 0.75  # of the time is for heads; the rest for measuring them
-_GROWTH = 2.5  # what a part costs at most, of what its half did
+_LEARNING = 0.8  # of the time is for heads; the rest for measuring them
+_GROWTH = 2.0  # what a part costs, of what its half did
 
 Places = NDArray[np.int64]
 Points = tuple[Mapping[str, JSON], ...]

@@ -41,7 +41,7 @@ def run(order: Order) -> Predictor:
     check_seed(order.seed)
     plugs = plugs_of(order)
     check_place(Path(order.out), order.force)
-    needs("fit", "sklearn", "scipy", "threadpoolctl", "jinja2", *plugs.method.needs)
+    needs("fit", "sklearn", "scipy", "cleanlab", "threadpoolctl", "jinja2", *plugs.method.needs)
     from threadpoolctl import threadpool_limits  # scikit-learn brings it; answering does without both
 
     threads = cores(order.threads)
@@ -159,6 +159,7 @@ class _Fit:
                 "runtime": material.choice.notes(),
                 "threads": self.threads,
                 "budget_s": self.limit.seconds,
+                "titles": {name: rival.title for name, rival in trial.rivals.items()},
             },
             story=story,
         )

@@ -98,8 +98,8 @@ def _moments(x: Singles, shares: Floats) -> tuple[Floats, Floats]:
     mean = sum((shares[rows] @ x[rows] for rows in blocks(*x.shape)), np.zeros(x.shape[1]))
     square = sum((shares[rows] @ (x[rows] - mean) ** 2 for rows in blocks(*x.shape)), np.zeros(x.shape[1]))
     deviation = np.sqrt(square)
-    # Less is the rounding of float32, or a unit that training switched off (MiniLM has some, of a spread near 1e-9): made
-    # as wide as the others, it would get a weight of millions, which the body's first step would turn into nonsense.
+    # Less is the rounding of float32, or a unit that training switched off (MiniLM has some, of a spread near 1e-9): as
+    # wide as the others it would get a weight of millions, which the body's first step would turn into nonsense.
     alive = deviation > np.maximum(1e-6 * np.abs(mean), _DEAD * deviation.max(initial=0.0)) + 1e-30
     return mean, np.divide(1.0, deviation, out=np.zeros_like(deviation), where=alive)
 

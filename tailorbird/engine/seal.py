@@ -44,7 +44,7 @@ class Sealing:
     call: Mapping[str, JSON]  # the exact call of fit
     golden: tuple[Value, ...]  # values to choose the golden examples from
     embed: bool
-    thumbs: Mapping[str, bytes]  # small JPEGs of the rows that the report shows, by id
+    thumbs: Mapping[str, bytes]  # the pictures that the report shows, small, by the names of their files
 
 
 def check_place(out: Path, force: bool) -> None:
@@ -91,6 +91,8 @@ def _fill(sealing: Sealing, folder: Path) -> None:
     write(folder / "report.json", canonical(asdict(sealing.report)))
     environment = _machine(sealing)
     write(folder / "card.md", card(sealing.report, p.body.card, environment).encode())
+    for name, content in sealing.thumbs.items():
+        write(folder / name, content)
     page = html(sealing.report, call=sealing.call, card=p.body.card, environment=environment, thumbs=sealing.thumbs)
     write(folder / "report.html", page.encode())
     if sealing.embed:

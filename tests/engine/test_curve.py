@@ -162,7 +162,7 @@ def test_a_fifth_of_each_part_is_chosen_on_and_the_rest_learned_from(spied: list
 
 def test_it_stops_where_the_next_part_would_take_too_long(spied: list[Lesson]) -> None:
     PAUSE_S[0] = 0.05
-    points, more = run(made("softmax"), seconds=0.4)
+    points, more = run(made("softmax"), seconds=0.35)
     assert 0 < len(points) < 5 and len(spied) <= 5
     assert more["gain"] is None and "time did not suffice" in more["reason"]
     assert run(made("softmax"), seconds=0.0) == ((), {})

@@ -20,7 +20,7 @@ from tailorbird.errors import BadSpelling
 from tailorbird.kinds import Encoder, Method, Modality, Runtime, Source
 from tailorbird.lesson import Head, Lesson, Link, Tailored, Workshop
 from tailorbird.methods import finetune
-from tailorbird.methods._network import Facts, Learner, Network
+from tailorbird.methods._network import Learner, Network, Targets, judged
 from tailorbird.methods.finetune import Finetune, may_flip
 from tailorbird.plug import parse
 from tailorbird.store.bodies import open_body, write_body
@@ -241,8 +241,8 @@ def learner(body: BodyFolder, decay: float = 1.0) -> Learner:
     rows = np.arange(4)
     network = Network(base.build(body), np.random.default_rng(0).standard_normal((16, 2)), np.zeros(2))
     reader = parse("modality", body.modality, Modality).reader(body)
-    facts = Facts("softmax", rows % 2, np.array([1, 1, 1, 3], np.float32))
-    made = Learner(network, facts, Shelf(reader, ["warm", "dull", "a film", "long"], rows, 1), rows, "cpu")
+    targets = Targets("softmax", rows % 2, np.array([1, 1, 1, 3], np.float32))
+    made = Learner(network, targets, Shelf(reader, ["warm", "dull", "a film", "long"], rows, 1), rows, "cpu")
     made.graded(network.body.stages()[1:], decay)
     return made
 
@@ -259,7 +259,22 @@ def test_a_row_of_weight_three_is_three_rows(tiny_bert: BodyFolder) -> None:
     with torch.no_grad():
         loss, weight = made.step(made._shelf.plain(np.arange(4)))
     assert weight == 6 and float(loss) == pytest.approx(losses @ [1, 1, 1, 3], rel=1e-5)
-    assert made.held_out() == pytest.approx(losses @ [1, 1, 1, 3] / 6, rel=1e-5)
+
+
+def test_weights_are_judged_by_their_loss_at_the_best_temperature() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.integers(3, size=500)
+    outputs = 0.7 * np.eye(3)[y] + rng.standard_normal((500, 3))
+    weights = np.ones(500, np.float32)
+    (warmth, loss), (sure, same) = (judged("softmax", factor * outputs, y, weights) for factor in (1.0, 4.0))
+    assert sure == pytest.approx(4 * warmth, rel=1e-3) and same == pytest.approx(loss, rel=1e-6)
+    assert judged("identity", outputs[:, :1], outputs[:, 1:2], weights)[0] == 1.0
+
+
+def test_convolutions_learn_at_a_higher_rate(tmp_path: Path, tiny_bert: BodyFolder) -> None:
+    given = (lesson(tmp_path, "toy:image"), lesson(tmp_path, tiny_bert))
+    assert [tailored(one, "finetune:epochs=1").head.notes["rate"] for one in given] == [5e-4, 1e-4]
+    assert tailored(given[1], "finetune:1,epochs=1").head.notes["rate"] == 2e-4
 
 
 def test_only_what_learns_drops_out(tiny_bert: BodyFolder) -> None:

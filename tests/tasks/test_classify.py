@@ -128,5 +128,5 @@ def test_every_metric_is_measured_with_its_interval() -> None:
 
 def test_a_wrong_answer_is_as_bad_as_its_score_stands_above_the_right_ones() -> None:
     scores = np.array([[0.7, 0.2, 0.1], [0.3, 0.3, 0.4]])
-    assert TASK.badness(np.array([0, 0]), scores) == pytest.approx([-0.5, 0.1])
+    assert TASK.badness(np.array([0, 0]), scores, 0.5) == pytest.approx([-0.5, 0.1])
     assert scores[0, 0] == 0.7

@@ -153,8 +153,8 @@ def test_right_answers_are_not_bad_and_worse_ones_are_worse(task: Task) -> None:
     sure = certain(task, y, len(labels))
     wrong = sure[:, ::-1] if task.link == "softmax" else 1 - sure if task.link == "sigmoid" else sure + 7
     half = 0.6 * wrong + 0.4 * sure
-    assert (task.badness(y, sure) <= 0).all()
-    assert (task.badness(y, half) > 0).all() and (task.badness(y, half) < task.badness(y, wrong)).all()
+    assert (task.badness(y, sure, 0.5) <= 0).all()
+    assert (task.badness(y, half, 0.5) > 0).all() and (task.badness(y, half, 0.5) < task.badness(y, wrong, 0.5)).all()
 
 
 def test_the_table_has_a_line_for_each_label(task: Task) -> None:
@@ -172,5 +172,5 @@ def test_scores_of_a_rival_are_left_as_they_are(task: Task) -> None:
     scores = guessed(task, y, len(labels), 0)
     before = scores.copy()
     task.measure(y, scores, 0.5, None, 0)
-    task.badness(y, scores)
+    task.badness(y, scores, 0.5)
     assert (scores == before).all()

@@ -119,6 +119,6 @@ def test_rows_are_spread_by_their_rarest_label() -> None:
 
 def test_only_wrong_labels_make_an_answer_bad_and_the_cut_says_which_are_wrong() -> None:
     y, scores = np.array([[1, 0], [1, 0]], np.float32), np.array([[0.4, 0.1], [0.9, 0.3]])
-    assert TASK.badness(y, scores) == pytest.approx([-np.log(0.4), 0])
+    assert TASK.badness(y, scores, 0.5) == pytest.approx([-np.log(0.4), 0])
     assert TASK.badness(y, scores, cut=0.3) == pytest.approx([0, -np.log(0.7)])
-    assert np.isfinite(TASK.badness(y, 1 - y.astype(float))).all()
+    assert np.isfinite(TASK.badness(y, 1 - y.astype(float), 0.5)).all()

@@ -123,4 +123,4 @@ def test_rows_are_spread_by_five_bins_of_equal_counts() -> None:
 
 
 def test_an_answer_is_as_bad_as_it_is_far_off() -> None:
-    assert TASK.badness(np.array([[1.0], [2.0]]), np.array([[1.0], [-1.0]])).tolist() == [0, 3]
+    assert TASK.badness(np.array([[1.0], [2.0]]), np.array([[1.0], [-1.0]]), 0.5).tolist() == [0, 3]
