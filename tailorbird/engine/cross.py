@@ -25,6 +25,9 @@ def condensed(x: NDArray[np.float32]) -> NDArray[np.float32]:
     if x.shape[1] <= _WIDEST:
         return x
     unit = (x - x.mean(0)) / np.maximum(x.std(0), 1e-6)
+    if len(x) < x.shape[1]:  # the same directions, out of the smaller of the two products
+        squares, rows = np.linalg.eigh(unit @ unit.T)
+        return np.ascontiguousarray(rows[:, -_WIDEST:] * np.sqrt(np.maximum(squares[-_WIDEST:], 0)), np.float32)
     turn = np.linalg.eigh(unit.T @ unit)[1][:, -_WIDEST:]
     return np.ascontiguousarray(unit @ turn, np.float32)
 

@@ -117,7 +117,7 @@ class _Fit:
         """Seconds to keep for what comes after learning: the tuned body's export and its test rows, and the sealing."""
         n_held = 0 if shop.parts.folds is not None else len(shop.parts.test)
         answering = n_held / max(material.choice.speeds.get(material.choice.runtime, 50.0), 1e-3)
-        return _CURVE_SECONDS + _SEAL_SECONDS + _EXPORT_SECONDS + 1.5 * answering
+        return _SEAL_SECONDS + _EXPORT_SECONDS + 1.5 * answering
 
     def _open(self, shop: Shop, frozen: Choice, body: BodyFolder) -> Choice:
         """A body that learned, in the runtime of the frozen one, if its features agree with torch's there too."""

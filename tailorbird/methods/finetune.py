@@ -33,6 +33,9 @@ _RATE, _RATE_OF_LAST = 1e-4, 2e-4  # the fewer layers learn, the more each may c
 # Of EfficientNet-Lite on 5,000 rows of Fashion-MNIST, 2 epochs: 87.3 % at 1e-4, 90.1 at 5e-4, 89.2 at 1e-3; probe 84.6.
 _RATE_OF_CONVOLUTIONS = 5e-4
 _DECAY, _DECAY_OF_LAST = 0.9, 1.0  # graded rates helped a whole body, and cost accuracy where half of it was frozen
+# Of 2,000 film reviews 86.8 % were right with embeddings that learned, and 86.0 without, for a tenth more time; but
+# each parameter needs 20 bytes while it learns.
+_LARGE_BELOW = 2.0
 _EPOCHS, _MOST_EPOCHS = 2.0, 10.0
 _ENOUGH_STEPS = 300  # of which few rows make more epochs
 _HELD_SHARE = 5  # one cluster in so many is held out where there is no validation part
@@ -50,7 +53,9 @@ class Finetune(Method):
     rate: PositiveFloat | None = None  # of the top layer, at most; None: 1e-4, with `last` 2e-4, of convolutions 5e-4
     decay: Annotated[float, Field(gt=0, le=1)] | None = None  # from layer to layer downwards; None: 0.9, or 1 with last
     flip: Literal["auto", "yes", "no"] = "auto"  # whether pictures may be mirrored; auto: if no label tells directions
-    embeddings: bool = False  # whether what lies below the layers learns too: word embeddings, or the first convolution
+    # Whether what lies below the layers learns too: word embeddings, the first convolution. None: with all layers,
+    # unless it is much larger than they are, as in models of many languages.
+    embeddings: bool | None = None
 
     def check(self, body: BodyFolder) -> None:
         """Raise BadSpelling if the body has fewer layers than shall learn. Raises BadBody."""
@@ -117,7 +122,13 @@ class Finetune(Method):
             problem = f"method {self.spelling()!r} names {self.last} layers, and {name} has {n_layers} layers"
             raise BadSpelling(problem, f"--method finetune:last={n_layers}" if n_layers else "--method finetune")
         chosen = layers if self.last is None else layers[-self.last :]
-        return [below, *chosen] if self.embeddings or not chosen else chosen
+        is_small = _size(below) <= _LARGE_BELOW * sum(map(_size, layers))
+        with_below = self.last is None and is_small if self.embeddings is None else self.embeddings
+        return [below, *chosen] if with_below or not chosen else chosen
+
+
+def _size(parameters: Sequence[nn.Parameter]) -> int:
+    return sum(p.numel() for p in parameters)
 
 
 # ---- rows -----------------------------------------------------------------------------------------------------------

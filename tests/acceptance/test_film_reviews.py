@@ -41,7 +41,7 @@ def test_fit_prints_one_document_with_the_promised_fields(fitted: Fitted) -> Non
     assert set(told["rows"]) == {"train", "validation", "test"}
     assert sum(told["rows"].values()) > 10_500
     assert set(told["test"]) == METRICS and set(told["baselines"]) == {"majority", "tfidf", "neighbour"}
-    assert {"read", "features", "fit", "evaluate", "total"} == set(told["seconds"])
+    assert {"read", "features", "check", "fit", "evaluate", "total"} == set(told["seconds"])
     assert {"kind", "rows", "action"} <= set(told["findings"][0])
 
 

@@ -214,7 +214,8 @@ def changed(before: BodyFolder, after: BodyFolder) -> list[bool]:
 @pytest.mark.parametrize(
     ("spelling", "learned"),
     [
-        ("finetune:epochs=1", [False, True, True, True]),
+        ("finetune:epochs=1", [True, True, True, True]),
+        ("finetune:epochs=1,embeddings=no", [False, True, True, True]),
         ("finetune:1,epochs=1", [False, False, False, True]),
         ("finetune:last=2,epochs=1", [False, False, True, True]),
         ("finetune:last=3,epochs=1,embeddings=yes", [True, True, True, True]),
@@ -226,6 +227,14 @@ def test_only_the_layers_that_were_named_learn(
     done = tailored(unjudged(tmp_path, tiny_bert), f"{spelling},rate=0.001")
     assert done.body is not None
     assert changed(tiny_bert, done.body) == learned
+
+
+def test_embeddings_that_dwarf_the_layers_stay(
+    tmp_path: Path, tiny_bert: BodyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finetune, "_LARGE_BELOW", 0.5)
+    done = tailored(unjudged(tmp_path, tiny_bert), "finetune:epochs=1")
+    assert done.body is not None and changed(tiny_bert, done.body) == [False, True, True, True]
 
 
 def test_more_layers_than_there_are_is_a_mistake_told_with_a_way_out(tiny_bert: BodyFolder) -> None:
@@ -304,7 +313,7 @@ def test_statistics_of_batch_norms_stay_as_they_were(tmp_path: Path) -> None:
     made = {"spelling": "toy:resnet", "architecture": "transformers", "modality": "image:size=32"}
     body = write_body(folder, **made, settings=settings, card={})
     done = tailored(unjudged(tmp_path, body), "finetune:epochs=1,rate=0.001")
-    assert done.body is not None and changed(body, done.body) == [False, True, True, True, True]
+    assert done.body is not None and changed(body, done.body) == [True] * 5
     before, after = (dict(base.build(one).named_buffers()) for one in (body, done.body))
     assert all(torch.equal(before[name], after[name]) for name in before)
 

@@ -24,15 +24,16 @@ def model(tmp_path: Path) -> Path:
 
 
 FIELDS = {
-    "body": {"spelling": "toy:text", "fingerprint": "0" * 64, "embedded": False},
+    "body": {"spelling": "toy:text", "fingerprint": "0" * 64, "embedded": False, "tuned": False},
     "modality": "text",
     "task": "classify",
     "runtime": {"name": "torch"},
     "labels": ["a", "ü"],
     "input": {"name": "text"},
     "target": "label",
-    "head": {"depths": ["last"]},
+    "head": {"depths": ["last"], "link": "softmax", "scale": 1.0},
     "temperature": 1.25,
+    "threshold": 0.5,
     "golden": [{"file": "golden/00.txt", "scores": {"a": 0.5, "ü": 0.5}}],
 }
 
