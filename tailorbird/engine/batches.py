@@ -155,7 +155,8 @@ def alike(costs: NDArray[np.int64], budget: int) -> list[NDArray[np.int64]]:
 
 def _ahead(tasks: Iterator[list[T]], make: Callable[[T], Batch], threads: int) -> Generator[list[Batch], None, None]:
     """What `make` gives for each task of each list, in order; threads make it before it is asked for."""
-    pool = ThreadPoolExecutor(threads)
+    # Half of the threads: those of the network wait for each other at every product, and for what takes their cores.
+    pool = ThreadPoolExecutor(max(1, threads // 2))
     try:
         waiting: deque[list[Future[Batch]]] = deque()
         for some in tasks:
