@@ -33,10 +33,11 @@ _RATE, _RATE_OF_LAST = 1e-4, 2e-4  # the fewer layers learn, the more each may c
 # Of EfficientNet-Lite on 5,000 rows of Fashion-MNIST, 2 epochs: 87.3 % at 1e-4, 90.1 at 5e-4, 89.2 at 1e-3; probe 84.6.
 _RATE_OF_CONVOLUTIONS = 5e-4
 _DECAY, _DECAY_OF_LAST = 0.9, 1.0  # graded rates helped a whole body, and cost accuracy where half of it was frozen
-# Of 2,000 film reviews 86.8 % were right with embeddings that learned, and 86.0 without, for a tenth more time; but
+# With embeddings that learn, the log-loss of 2,000 film reviews was 0.328 instead of 0.330, for a tenth more time; but
 # each parameter needs 20 bytes while it learns.
 _LARGE_BELOW = 2.0
-_EPOCHS, _MOST_EPOCHS = 2.0, 10.0
+# On 2,000 other rows of film reviews the log-loss was 0.330 after 2 epochs and 0.319 after 3.
+_EPOCHS, _MOST_EPOCHS = 3.0, 10.0
 _ENOUGH_STEPS = 300  # of which few rows make more epochs
 _HELD_SHARE = 5  # one cluster in so many is held out where there is no validation part
 _LEAST_HELD = 10  # rows: fewer could tell nothing apart
@@ -49,7 +50,7 @@ class Finetune(Method):
     needs: ClassVar[tuple[str, ...]] = ("torch", "scipy")
 
     last: PositiveInt | None = None  # how many layers learn, counted from the top; None: all. Time grows with it
-    epochs: Annotated[float, Field(gt=0, le=100)] | None = None  # None: 2, and up to 10 where rows are few
+    epochs: Annotated[float, Field(gt=0, le=100)] | None = None  # None: 3, and up to 10 where rows are few
     rate: PositiveFloat | None = None  # of the top layer, at most; None: 1e-4, with `last` 2e-4, of convolutions 5e-4
     decay: Annotated[float, Field(gt=0, le=1)] | None = None  # from layer to layer downwards; None: 0.9, or 1 with last
     flip: Literal["auto", "yes", "no"] = "auto"  # whether pictures may be mirrored; auto: if no label tells directions
