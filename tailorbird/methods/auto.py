@@ -21,7 +21,7 @@ from tailorbird.plug import needs, parse
 from tailorbird.progress import tell
 from tailorbird.types import JSON
 
-_TRIAL_SHARE = 0.2  # of the time that is left
+_TRIAL_SHARE = 0.25  # of the time that is left
 _LEAST_SECONDS = 10.0  # below that not even a trial learns anything
 _LEAST_ROWS = 30  # to learn from, and to hold out
 _HELD_SHARE = 5  # one cluster in so many is held out where there is no validation part
@@ -43,7 +43,9 @@ class Auto(Method):
 
     main: ClassVar[str | None] = "rows"
 
-    rows: Annotated[int, Field(ge=_LEAST_ROWS)] = 1000  # that the trial learns from, at most
+    # That the trial learns from, at most. Of 1,000 film reviews a body learned nothing in 20 s, though of all of them its
+    # loss fell from 0.47 to 0.37 in 30 s: seeing more rows shows sooner what seeing them again does.
+    rows: Annotated[int, Field(ge=_LEAST_ROWS)] = 4000
 
     def tailor(self, lesson: Lesson) -> Tailored:
         started = time.monotonic()

@@ -80,11 +80,11 @@ def test_without_a_chance_for_the_body_no_trial_is_made(case: str, tmp_path: Pat
     assert tailored.head.weight[0, 1] == 0.5 and "lessons" not in rivals["finetune"].__dict__
 
 
-def test_the_trial_has_a_fifth_of_the_time_and_the_whole_the_rest(tmp_path: Path, rivals: dict[str, Fixed]) -> None:
+def test_the_trial_has_a_quarter_of_the_time_and_the_whole_the_rest(tmp_path: Path, rivals: dict[str, Fixed]) -> None:
     now = time.monotonic()
     auto.Auto().tailor(replace(made(tmp_path), deadline=now + 1000))
     trial, whole = rivals["finetune"].__dict__["lessons"]
-    assert trial.deadline - now == pytest.approx(200, abs=10) and whole.deadline == now + 1000
+    assert trial.deadline - now == pytest.approx(250, abs=10) and whole.deadline == now + 1000
 
 
 def test_few_rows_without_a_validation_part_hold_out_whole_clusters(tmp_path: Path, rivals: dict[str, Fixed]) -> None:
