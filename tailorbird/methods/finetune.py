@@ -23,6 +23,7 @@ from tailorbird.kinds import Method
 from tailorbird.lesson import Head, Lesson, Tailored, Truth, Workshop
 from tailorbird.methods._held_out import spread
 from tailorbird.methods._network import Learner, Network, Targets, judged
+from tailorbird.methods._numbers import mean_and_deviation
 from tailorbird.plug import parse
 from tailorbird.store.bodies import write_learned
 from tailorbird.types import JSON, BodyFolder
@@ -182,10 +183,7 @@ class _Unit:
 def _unit(lesson: Lesson, rows: Rows) -> _Unit:
     if lesson.link != "identity":
         return _Unit(0.0, 1.0)
-    y, weights = lesson.y[rows, 0], lesson.row_weights[rows]
-    mean = float(np.average(y, weights=weights))
-    scale = float(np.sqrt(np.average((y - mean) ** 2, weights=weights)))
-    return _Unit(mean, scale if scale > 1e-12 * abs(mean) else 1.0)
+    return _Unit(*mean_and_deviation(lesson, rows))
 
 
 def _head_first(lesson: Lesson, parts: _Parts) -> Head:

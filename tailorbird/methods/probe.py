@@ -20,6 +20,7 @@ from tailorbird.errors import BadSpelling
 from tailorbird.kinds import Method
 from tailorbird.lesson import Head, Lesson, Tailored
 from tailorbird.methods._held_out import HeldOut, held_out
+from tailorbird.methods._numbers import mean_and_deviation
 from tailorbird.progress import Advance, stage, tell
 from tailorbird.types import JSON
 
@@ -69,7 +70,7 @@ class Probe(Method):
     def tailor(self, lesson: Lesson) -> Tailored:
         if lesson.link != "identity":
             return Tailored(self._head(lesson))
-        mean, scale = _unit(lesson)
+        mean, scale = mean_and_deviation(lesson, _known(lesson))
         head = self._head(replace(lesson, y=(lesson.y - mean) / scale))
         # float64: float32 would round away what differs between numbers that are large, like points of time.
         bias = head.bias.astype(np.float64) * scale + mean
@@ -165,15 +166,6 @@ def _known(lesson: Lesson) -> NDArray[np.int64]:
 
 
 # ---- what is settled beside the weights ---------------------------------------------------------------------------
-
-
-def _unit(lesson: Lesson) -> tuple[float, float]:
-    """The mean and the deviation of the numbers that are learned from; 1 for a deviation of nothing."""
-    rows = _known(lesson)
-    y, weights = lesson.y[rows, 0], lesson.row_weights[rows]
-    mean = float(np.average(y, weights=weights))
-    scale = float(np.sqrt(np.average((y - mean) ** 2, weights=weights)))
-    return mean, scale if scale > 1e-12 * abs(mean) else 1.0
 
 
 def _temperature(lesson: Lesson, held: HeldOut, chosen: _Try) -> float:
