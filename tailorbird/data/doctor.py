@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tailorbird.data.cases import Case, case, findings_of, overall
+from tailorbird.data.cases import Case, case, overall
 from tailorbird.data.check import Checked
 from tailorbird.data.leaks import as_date, as_number, telling_words, tells
-from tailorbird.types import Dataset, Finding
+from tailorbird.types import Dataset
 
 _SAMPLE_ROWS = 1000  # to see what kind of input it is
 _NEARLY_ALL = 0.9
@@ -17,13 +17,8 @@ _WORDS = 5  # that a finding names
 _ID = re.compile(r"(?=.*\d)[\w./:@-]+")
 
 
-def examine(checked: Checked) -> tuple[Finding, ...]:
-    """What its owner should know of the columns and of the input. Needs no body and no task."""
-    return findings_of(cases(checked))
-
-
 def cases(checked: Checked) -> list[Case]:
-    """The same, with the rows."""
+    """What its owner should know of the columns and of the input, with the rows. Needs no body and no task."""
     dataset = checked.dataset
     if dataset.rows.targets is None or not len(dataset.rows):
         return []

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tailorbird.data.cases import Case, case, findings_of, listed, overall, shown
+from tailorbird.data.cases import Case, case, listed, overall, shown
 from tailorbird.data.check import Checked
 from tailorbird.data.split import Split
 from tailorbird.data.together import components, content_pairs
@@ -26,20 +26,6 @@ _SAME_FEATURES = 0.95  # cosine, less the mean: among digits one pair of 1.6 mil
 _ASKED_ROWS = 2000  # that are compared with all others, the measured ones first
 
 
-def examine(
-    task: Task,
-    labels: Sequence[str],
-    y: Truth,
-    checked: Checked,
-    parts: Split,
-    features_last: NDArray[np.float32] | None,
-    seed: int,
-) -> tuple[Finding, ...]:
-    """What is odd about labels and rows. y: truth of the n rows; features_last: (n, d) of the frozen body, or None
-    where it is not at hand: then only labels are counted."""
-    return findings_of(cases(task, labels, y, checked, parts, features_last, seed))
-
-
 def cases(
     task: Task,
     labels: Sequence[str],
@@ -49,7 +35,8 @@ def cases(
     features_last: NDArray[np.float32] | None,
     seed: int,
 ) -> list[Case]:
-    """The same, with the rows."""
+    """What is odd about labels and rows, with the rows. y: truth of the n rows; features_last: (n, d) of the frozen
+    body, or None where it is not at hand: then only labels are counted."""
     ward = _Ward(task, labels, y, checked, parts, seed)
     found = list(ward.counts())
     if features_last is not None and len(y) >= FEW_ROWS:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tailorbird.data import doctor as rows_doctor
+from tailorbird.data.cases import findings_of
 from tailorbird.data.split import Split
 from tailorbird.engine import doctor
 from tailorbird.engine.budget import DEFAULT, Budget, budget
@@ -91,9 +92,9 @@ class _Fit:
 
     def _findings(self, shop: Shop, material: Material) -> tuple[Finding, ...]:
         last = material.features["last"]
-        closer = doctor.examine(shop.task, shop.labels, shop.y, shop.checked, shop.parts, last, self.order.seed)
-        told = rows_doctor.examine(shop.checked)
-        findings = (*shop.checked.dataset.findings, *told, *shop.parts.findings, *closer)
+        cases = [*rows_doctor.cases(shop.checked), *shop.parts.cases]
+        cases += doctor.cases(shop.task, shop.labels, shop.y, shop.checked, shop.parts, last, self.order.seed)
+        findings = (*shop.checked.dataset.findings, *findings_of(cases))
         for finding in findings:
             tell_finding(finding)
         return findings

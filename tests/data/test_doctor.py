@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from tailorbird.data.cases import findings_of
 from tailorbird.data.check import check
-from tailorbird.data.doctor import cases, examine
+from tailorbird.data.doctor import cases
 from tailorbird.data.leaks import telling_words, tells
 from tailorbird.modalities.text import Text
 from tailorbird.types import Dataset, Finding, Rows
@@ -24,7 +25,7 @@ def found(texts: Sequence[str], targets: Sequence[str], **others: Sequence[str |
     columns = {name: tuple(column) for name, column in others.items()}
     ids = tuple(f"a.csv:{i + 2}" for i in range(len(texts)))
     rows = Rows(ids, {"text": tuple(texts)}, tuple(targets), others=columns)
-    findings = examine(check(Dataset(rows, "text", "text", "label", "a.csv"), Text()))
+    findings = findings_of(cases(check(Dataset(rows, "text", "text", "label", "a.csv"), Text())))
     return {finding.kind: finding for finding in findings}
 
 

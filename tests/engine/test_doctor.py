@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tailorbird.data.cases import findings_of
 from tailorbird.data.check import Checked
 from tailorbird.data.split import Split, clusters
 from tailorbird.engine import doctor
@@ -42,7 +43,7 @@ def examined(
     checked = checked_of(targets, near)
     labels = task.labels(targets)
     y = task.encode(targets, labels)
-    return {one.kind: one for one in doctor.examine(task, labels, y, checked, split_of(checked), x, 0)}
+    return {one.kind: one for one in findings_of(doctor.cases(task, labels, y, checked, split_of(checked), x, 0))}
 
 
 def turned(y: NDArray[np.int64], share: float, seed: int = 1) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
