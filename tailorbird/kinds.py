@@ -136,7 +136,7 @@ class Runtime(Plug, ABC):
     kind: ClassVar[str] = "runtime"
     needs: ClassVar[Literal["module", "graph"]]  # a torch module built from the body's files, or an ONNX graph of it
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
-    precision: Literal["fp32"] = "fp32"
+    precision: Literal["fp32", "bf16"] = "fp32"  # bf16: for features to learn from; answers are always of fp32
 
     @classmethod
     @abstractmethod
@@ -147,6 +147,11 @@ class Runtime(Plug, ABC):
     def reaches(cls, device: str) -> bool:
         """Whether this device is here and can be used."""
         return device == "cpu"
+
+    @classmethod
+    def halves(cls, device: str) -> bool:
+        """Whether it knows bf16, and the device computes in it by itself."""
+        return False
 
     @abstractmethod
     def open(self, body: BodyFolder, graph: Path | None, threads: int, device: Device) -> Encoder:
@@ -220,6 +225,7 @@ class Method(Plug, ABC):
 
     kind: ClassVar[str] = "method"
     needs: ClassVar[tuple[str, ...]] = ()  # modules of the extra that it cannot do without
+    tunes: ClassVar[bool] = False  # whether the body may learn: then the frozen one's features are but a beginning
 
     def check(self, body: BodyFolder) -> None:
         """Raise BadSpelling or MissingExtra, before any costly work, if this body cannot be tailored so."""

@@ -5,29 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tailorbird import __version__
-from tailorbird.engine.features import cores, flow
+from tailorbird.engine.features import cores
+from tailorbird.engine.race import least_cosine, race, sample
 from tailorbird.errors import BadBody, BadItem, BadOutput, BadSpelling, MissingExtra
-from tailorbird.kinds import Encoder, Modality, Reader, Runtime
-from tailorbird.plug import load, missing_extra, names, needs
+from tailorbird.kinds import Encoder, Modality, Runtime
+from tailorbird.plug import missing_extra, names, needs, parse
 from tailorbird.progress import stage, tell
 from tailorbird.store import files, graphs
 from tailorbird.types import JSON, BodyFolder, Device, Value
 
 REFERENCE = "torch"
 LEAST_COSINE = 0.9999  # on every row
-_SAMPLE_ROWS = 32
-_RUNS, _ENOUGH_SECONDS = 4, 4.0  # the first warms up; a round that begins after so many seconds is left out
 
-Runtimes = Mapping[str, type[Runtime]]
+Runtimes = Mapping[str, Runtime]  # by their spellings
 
 
 @dataclass(frozen=True)
@@ -65,15 +60,24 @@ class _Place:
     modality: Modality
     threads: int
     device: Device
+    like: BodyFolder | None = None  # a body of the same shape, whose graph may be there
 
-    def graph(self, runtime: type[Runtime]) -> Path | None:
+    def graph(self, runtime: Runtime) -> Path | None:
         """The graph for this runtime, exported now if it is not in the store; None if it needs none."""
         if runtime.needs == "module":
             return None
-        return graphs.find(self.body, self.modality) or _export(self.body, self.modality)
+        return graphs.find(self.body, self.modality) or self._regrafted() or _export(self.body, self.modality)
 
-    def open(self, runtime: type[Runtime]) -> Encoder:
-        return runtime().open(self.body, self.graph(runtime), self.threads, self.device)
+    def _regrafted(self) -> Path | None:
+        if self.like is None:
+            return None
+        needs(f"exporting {self.body.spelling!r}", "onnx")
+        from tailorbird.bodies.regraft import regraft  # it needs onnx, which answering does without
+
+        return regraft(self.body, self.like, self.modality)
+
+    def open(self, runtime: Runtime) -> Encoder:
+        return runtime.open(self.body, self.graph(runtime), self.threads, self.device)
 
 
 def choose(
@@ -85,18 +89,31 @@ def choose(
     threads: int = 0,
     device: Device = "auto",
     remember: bool = True,
+    half: bool = False,
+    like: BodyFolder | None = None,
 ) -> Choice:
     """The fastest installed runtime whose features agree with torch's, open; remembered for this machine and these
-    versions. values: real rows, of which a few dozen are compared on; runtime: the name of the only one to consider."""
+    versions. values: real rows, of which a few dozen are compared on; runtime: the name of the only one to consider;
+    half: it may compute in bfloat16, for features that are only learned from; like: the body that this one was before
+    it learned."""
     runtimes = _installed() if runtime is None else {runtime: _runtime(runtime)}
-    where = _Place(body, modality, cores(threads), _device(device, runtimes))
+    where = _Place(body, modality, cores(threads), _device(device, runtimes), like)
     able = {name: plug for name, plug in runtimes.items() if where.device in plug.devices}
     if not able:
         raise missing_extra("running a body", REFERENCE)
+    if half and (halved := _halved(able, where.device)):
+        try:
+            return _chosen(where, halved, values, remember)
+        except BadBody:
+            tell(f"{body.spelling} loses too much in half precision")
+    return _chosen(where, able, values, remember)
+
+
+def _chosen(where: _Place, able: Runtimes, values: Sequence[Value], remember: bool) -> Choice:
     memory = files.home() / "choices" / f"{_key(where, able)}.json"
     found = _recalled(memory)
     if found is None:
-        found = _compare(where, able, values) if _has_reference(body) else _earlier(where, able)
+        found = _compare(where, able, values) if _has_reference(where.body) else _earlier(where, able)
         if remember:
             _remember(memory, found)
     plug = able[found.runtime]
@@ -122,7 +139,13 @@ def _installed() -> Runtimes:
     return dict(_each_installed())
 
 
-def _each_installed() -> Iterator[tuple[str, type[Runtime]]]:
+def _halved(runtimes: Runtimes, device: Device) -> Runtimes:
+    """The same in bfloat16, of those that are quicker so."""
+    found = [type(plug)(precision="bf16") for plug in runtimes.values() if plug.halves(device)]
+    return {plug.spelling(): plug for plug in found}
+
+
+def _each_installed() -> Iterator[tuple[str, Runtime]]:
     for name in names("runtime"):
         try:
             yield name, _runtime(name)
@@ -130,10 +153,8 @@ def _each_installed() -> Iterator[tuple[str, type[Runtime]]]:
             continue
 
 
-def _runtime(name: str) -> type[Runtime]:
-    plug = load("runtime", name)
-    assert issubclass(plug, Runtime), f"runtimes/{name}.py holds no Runtime"
-    return plug
+def _runtime(name: str) -> Runtime:
+    return parse("runtime", name, Runtime)
 
 
 def _device(device: Device, runtimes: Runtimes) -> Device:
@@ -157,7 +178,7 @@ def _has_reference(body: BodyFolder) -> bool:
 def _compare(where: _Place, able: Runtimes, values: Sequence[Value]) -> _Found:
     """Every runtime that can run the body, against torch. A single one that cannot, or differs, is an error."""
     reader = where.modality.reader(where.body)
-    rows = _sample(where.modality, reader, values)
+    rows = sample(where.modality, reader, values)
     encoders = {REFERENCE: where.open(_runtime(REFERENCE))}
     for name in sorted(able.keys() - {REFERENCE}):
         try:
@@ -166,8 +187,8 @@ def _compare(where: _Place, able: Runtimes, values: Sequence[Value]) -> _Found:
             if len(able) == 1:
                 raise
             tell(f"{name} cannot run this body: {error.problem}")
-    features, speeds = _race(encoders, reader, rows, where.threads)
-    parity = {name: _least_cosine(features[name], features[REFERENCE]) for name in encoders if name in able}
+    features, speeds = race(encoders, reader, rows, where.threads)
+    parity = {name: least_cosine(features[name], features[REFERENCE]) for name in encoders if name in able}
     return _fastest(where, parity, {name: speeds[name] for name in parity})
 
 
@@ -208,50 +229,6 @@ def _export(body: BodyFolder, modality: Modality) -> Path:
         folder = export(body, build(body), modality, reader.stack(example))
         advance(1)
     return folder
-
-
-def _sample(modality: Modality, reader: Reader, values: Sequence[Value]) -> list[Value]:
-    step = max(1, len(values) // _SAMPLE_ROWS)
-    return _loadable(reader, values[::step][:_SAMPLE_ROWS]) or [modality.example()]
-
-
-def _loadable(reader: Reader, values: Sequence[Value]) -> list[Value]:
-    loaded = reader.load(values)
-    return [value for value, ready in zip(values, loaded, strict=True) if not isinstance(ready, BadItem)]
-
-
-def _race(
-    encoders: Mapping[str, Encoder], reader: Reader, rows: Sequence[Value], threads: int
-) -> tuple[dict[str, NDArray[np.float32]], dict[str, float]]:
-    """Each encoder's features of the rows, and its best run in rows a second, loading included."""
-    features: dict[str, NDArray[np.float32]] = {}
-    best = dict.fromkeys(encoders, float("inf"))
-    begun = time.perf_counter()
-    with stage("comparing runtimes", _RUNS * len(encoders)) as advance:
-        for _ in range(_RUNS):  # in turns, so that whatever else the machine does slows all of them alike
-            for name, encoder in encoders.items():
-                features[name], seconds = _timed(encoder, reader, rows, threads)
-                best[name] = min(best[name], seconds)
-                advance(1)
-            if time.perf_counter() - begun > _ENOUGH_SECONDS:
-                break
-    return features, {name: len(rows) / seconds for name, seconds in best.items()}
-
-
-def _timed(encoder: Encoder, reader: Reader, rows: Sequence[Value], threads: int) -> tuple[NDArray[np.float32], float]:
-    features = np.empty((len(rows), sum(width for _, width in encoder.depths)), dtype=np.float32)
-    start = time.perf_counter()
-    for places, found in flow(encoder, reader, list(enumerate(rows)), {}, threads):
-        features[places] = found
-    return features, time.perf_counter() - start
-
-
-def _least_cosine(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
-    """The lowest cosine of any row of x with its row of y: (n, d) each."""
-    a, b = x.astype(np.float64), y.astype(np.float64)
-    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    cosines = np.where((a == b).all(1), 1.0, (a * b).sum(1) / np.maximum(lengths, 1e-30))
-    return float(cosines.min()) if np.isfinite(cosines).all() else -1.0
 
 
 def _key(where: _Place, able: Runtimes) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +24,14 @@ from tailorbird.engine.seal import Sealing, check_place, golden_values, write_ar
 from tailorbird.engine.shop import Order, Plugs, Shop, learned_from, open_shop, plugs_of
 from tailorbird.engine.story import tell_story
 from tailorbird.errors import check_seed
-from tailorbird.lesson import Lesson, Workshop
+from tailorbird.lesson import Lesson, Tailored, Workshop
 from tailorbird.plug import needs
 from tailorbird.progress import tell_finding
 from tailorbird.store import files
 from tailorbird.types import BodyFolder, Finding, Report, Story
 
 _CURVE_SECONDS = 20.0  # that the learning curve may take
+_CURVE_SECONDS_OF_TUNED = 3.0  # where it is of a probe, and so only hints at what more rows would bring
 _SEAL_SECONDS = 15.0  # judging, the report, and a fresh process that answers the golden examples
 _EXPORT_SECONDS = 30.0  # a body that learned: its graph, and a look at whether it agrees with torch
 
@@ -68,22 +68,23 @@ class _Fit:
         with clock.at("features"):
             material = gather_features(
                 shop.checked, shop.body, shop.modality, runtime=order.runtime, threads=self.threads,
-                device=order.device, limit=self.limit,
+                device=order.device, limit=self.limit, half=self.plugs.method.tunes and shop.parts.folds is None,
             )  # fmt: skip
         with clock.at("check"):
             findings = self._findings(shop, material)
         with clock.at("fit"):
             lesson = self._lesson(shop, material)
             rivals = baselines_for(shop.modality.name, shop.task.link)
-            opening = partial(self._open, shop, material.choice)
+            opening = _Opening(self, shop, material)
             learned, trial = learn_and_try(self.plugs.method, rivals, lesson, material.evidence, shop.parts, opening)
+            choice = opening(learned.tailored) or material.choice
         with clock.at("evaluate"):
             together = shop.parts.clusters[trial.rows]
             y = shop.y[trial.rows]
             judged = judge(shop.task, shop.labels, y, trial.model, trial.rivals, together, order.seed)
-            story, thumbs = self._story(shop, material, lesson, trial)
-        p = _predictor(order, shop, material, learned)
-        report = self._report(p, judged, material, shop, trial, findings, story)
+            story, thumbs = self._story(shop, material, lesson, trial, learned.tailored)
+        p = _predictor(order, shop, choice, learned)
+        report = self._report(p, judged, choice, shop, trial, findings, story)
         golden = golden_values(material.evidence.values, trial.rows, order.seed)
         embed = order.embed or learned.tailored.body is not None
         sealing = Sealing(replace(p, report=report, path=Path(order.out)), report, order.plain(), golden, embed, thumbs)
@@ -120,22 +121,17 @@ class _Fit:
         answering = n_held / max(material.choice.speeds.get(material.choice.runtime, 50.0), 1e-3)
         return _SEAL_SECONDS + _EXPORT_SECONDS + 1.5 * answering
 
-    def _open(self, shop: Shop, frozen: Choice, body: BodyFolder) -> Choice:
-        """A body that learned, in the runtime of the frozen one, if its features agree with torch's there too."""
-        values = shop.checked.values
-        return choose(
-            body, shop.modality, values, runtime=frozen.runtime, threads=self.threads, device=self.order.device,
-            remember=False,
-        )  # fmt: skip
-
-    def _story(self, shop: Shop, material: Material, lesson: Lesson, trial: Trial) -> tuple[Story, dict[str, bytes]]:
-        seconds = min(_CURVE_SECONDS, max(self.limit.left_s - _SEAL_SECONDS, 0.0))
+    def _story(
+        self, shop: Shop, material: Material, lesson: Lesson, trial: Trial, tailored: Tailored
+    ) -> tuple[Story, dict[str, bytes]]:
+        most = _CURVE_SECONDS if tailored.body is None else _CURVE_SECONDS_OF_TUNED
+        seconds = min(most, max(self.limit.left_s - _SEAL_SECONDS, 0.0))
         curve, more = learning_curve(lesson, shop.task, shop.labels, shop.parts, seconds=seconds)
         told, thumbs = tell_story(shop, trial, material.evidence.values)
         return replace(told, curve=curve, more_labels=more), thumbs
 
     def _report(
-        self, p: Predictor, judged: Judgement, material: Material, shop: Shop, trial: Trial,
+        self, p: Predictor, judged: Judgement, choice: Choice, shop: Shop, trial: Trial,
         findings: tuple[Finding, ...], story: Story,
     ) -> Report:  # fmt: skip
         return Report(
@@ -157,7 +153,7 @@ class _Fit:
             notes={
                 "out_of_fold": shop.parts.folds is not None,
                 "head": dict(p.head.notes),
-                "runtime": material.choice.notes(),
+                "runtime": choice.notes(),
                 "threads": self.threads,
                 "budget_s": self.limit.seconds,
                 "titles": {name: rival.title for name, rival in trial.rivals.items()},
@@ -166,7 +162,32 @@ class _Fit:
         )
 
 
-def _predictor(order: Order, shop: Shop, material: Material, learned: Learned) -> Predictor:
+class _Opening:
+    """How the model to keep is run: by the fastest runtime whose features agree with torch's, in full precision."""
+
+    def __init__(self, fit: _Fit, shop: Shop, material: Material) -> None:
+        self._fit, self._shop, self._material = fit, shop, material
+        self._choice: Choice | None = None
+
+    def __call__(self, tailored: Tailored) -> Choice | None:
+        if tailored.body is None and not self._material.half:
+            return None  # what gave the features gives the answers
+        if self._choice is None:
+            self._choice = self._opened(tailored.body)
+        return self._choice
+
+    def _opened(self, tuned: BodyFolder | None) -> Choice:
+        order, shop = self._fit.order, self._shop
+        wanted = None if order.runtime == "auto" else order.runtime
+        if tuned is not None:  # its shape is that of the frozen one, so the same will be fastest
+            wanted = self._material.choice.runtime.partition(":")[0]
+        return choose(
+            tuned or shop.body, shop.modality, shop.checked.values, runtime=wanted, threads=self._fit.threads,
+            device=order.device, remember=tuned is None, like=None if tuned is None else shop.body,
+        )  # fmt: skip
+
+
+def _predictor(order: Order, shop: Shop, choice: Choice, learned: Learned) -> Predictor:
     dataset = shop.checked.dataset
     assert dataset.target is not None, "read asks for a target unless told otherwise"
     tuned = learned.tailored.body
@@ -178,7 +199,7 @@ def _predictor(order: Order, shop: Shop, material: Material, learned: Learned) -
         labels=shop.labels,
         head=learned.tailored.head,
         baselines=learned.baselines,
-        runtime=material.choice.runtime,
+        runtime=choice.runtime,
         threads=order.threads,
         device=order.device,
         input=dataset.input,

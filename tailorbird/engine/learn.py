@@ -19,12 +19,12 @@ from tailorbird.kinds import Baseline, Method
 from tailorbird.lesson import Evidence, Head, Lesson, Link, Quiz, Rival, Scores, State, Tailored
 from tailorbird.plug import load, names
 from tailorbird.progress import stage
-from tailorbird.types import BodyFolder
 
 _HELD_SHARE = 5  # one in so many rows is held out where a baseline's cut is chosen and there is no validation part
 
 Rivals = Mapping[str, tuple[Baseline, State]]
-Opening = Callable[[BodyFolder], Choice]  # how a body that learned is opened to answer
+# How the model to keep is run; None: by what gave the lesson's features.
+Opening = Callable[[Tailored], Choice | None]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def learn_and_try(
 ) -> tuple[Learned, Trial]:
     """The model to keep, and answers for its figures: on the test rows, or pooled over folds if rows are few.
 
-    opening: how the body of the model to keep is opened, if it learned; those of the folds are run by torch."""
+    opening: how the model to keep is run; those of the folds are run by torch, if their body learned."""
     numbers = [] if split.folds is None else np.unique(split.folds).tolist()
     with stage("fitting", len(numbers) + 1) as advance:
         trials = []
@@ -77,26 +77,29 @@ def learn_and_try(
 
 
 def answers(tailored: Tailored, lesson: Lesson, rows: NDArray[np.int64], opening: Opening | None = None) -> Scores:
-    """Scores of the model for rows of the lesson: (k, c). opening: of a body that learned; None: torch runs it."""
-    if tailored.body is None:
+    """Scores of the model for rows of the lesson: (k, c). opening: how it is run; None: torch runs what learned."""
+    choice = opening(tailored) if opening else _by_torch(tailored, lesson)
+    if choice is None:
         features = {depth: lesson.features[depth][rows] for depth in tailored.head.depths}
         return head_scores(tailored.head, features)
     shop = lesson.workshop
     assert shop is not None, "a body cannot learn without a workshop"
-    choice = (
-        opening(tailored.body)
-        if opening
-        else reopen(tailored.body, shop.modality, REFERENCE, threads=shop.threads, device=shop.device)
-    )
     values = [shop.values[i] for i in rows]
     features_of_rows, errors = encode(
-        choice.encoder, shop.modality.reader(tailored.body), values, threads=choice.threads
+        choice.encoder, shop.modality.reader(tailored.body or shop.body), values, threads=choice.threads
     )
     if errors:
         place, error = next(iter(errors.items()))
         problem = f"{values[place]!r} could be read a moment ago, and now not: {error}"
         raise BadData(problem, "run again when nothing writes to the data")
     return tailored.head.scores(columns(choice.encoder.depths, tailored.head.depths, features_of_rows))
+
+
+def _by_torch(tailored: Tailored, lesson: Lesson) -> Choice | None:
+    shop = lesson.workshop
+    if tailored.body is None or shop is None:
+        return None
+    return reopen(tailored.body, shop.modality, REFERENCE, threads=shop.threads, device=shop.device)
 
 
 def head_scores(head: Head, features: Mapping[str, NDArray[np.float32]]) -> Scores:

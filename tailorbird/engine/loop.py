@@ -27,15 +27,17 @@ B_contra = TypeVar("B_contra", contravariant=True)
 State = dict[str, Tensor]
 
 _MOST_LOST_STEPS = 20  # in a row that may be lost; half precision finds its scale in fewer
-_LOOKS = 5  # at held-out rows, after the one before the first step
+_LOOKS = 3  # at held-out rows, after the one before the first step
 
 
 @dataclass(frozen=True)
 class Group:
-    """Parameters that learn at `share` of the rate."""
+    """Parameters that learn at `share` of the rate. lazy: tables whose gradients are sparse: only the rows that a step
+    looked up move, and do not decay."""
 
     parameters: Sequence[nn.Parameter]
     share: float = 1.0
+    lazy: bool = False
 
 
 class Learner(Protocol[B_contra]):
@@ -95,20 +97,6 @@ class Diverged(Exception):
     """Step after step gave no finite loss or gradient."""
 
 
-def precision(device: str, network: nn.Module) -> torch.dtype:
-    """In which numbers this network's products are quickest here without losing accuracy; float32 on most processors.
-
-    On processors a convolution in groups goes back more slowly in half precision: EfficientNet-Lite took twice as long
-    as in float32, and MiniLM half as long."""
-    if device != "cpu":
-        whole = torch.cuda.is_bf16_supported(including_emulation=False)
-        return torch.bfloat16 if whole else torch.float16
-    able = torch.cpu.get_capabilities()
-    grouped = any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in network.modules())
-    has_half = able.get("amx_bf16") or able.get("avx512_bf16")
-    return torch.bfloat16 if has_half and not grouped else torch.float32
-
-
 def train(learner: Learner[B], steps: Generator[Sequence[B], None, None], course: Course) -> Run:
     """Let the learner take the steps and leave it at its best. steps: the batches of each step, without end.
 
@@ -121,8 +109,10 @@ class _Loop(Generic[B]):
     def __init__(self, learner: Learner[B], course: Course) -> None:
         self._learner, self._course = learner, course
         self._pace = Pace(course.deadline, course.n_steps, course.n_looks)
-        self._optimizer = torch.optim.AdamW(_settings(learner.groups(), course), fused=True)
-        self._parameters = list(chain.from_iterable(group["params"] for group in self._optimizer.param_groups))
+        self._optimizers = _optimizers(learner.groups(), course)
+        groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
+        self._groups = groups
+        self._parameters = list(chain.from_iterable(group["params"] for group in groups))
         half = course.precision == torch.float16
         self._scaler = torch.amp.GradScaler(course.device, enabled=half)
         self._losses: list[float] = []
@@ -162,19 +152,19 @@ class _Loop(Generic[B]):
                 part, part_weight = self._learner.step(batch)
             self._scaler.scale(part).backward()  # type: ignore[no-untyped-call]
             loss, weight = loss + float(part.detach()), weight + part_weight
-        self._scaler.unscale_(self._optimizer)
-        for parameter in self._parameters:
-            if parameter.grad is not None:
-                parameter.grad.div_(weight)
-        norm = float(nn.utils.clip_grad_norm_(self._parameters, self._course.most_norm))
+        for optimizer in self._optimizers:
+            self._scaler.unscale_(optimizer)
+        norm = _cut(self._parameters, weight, self._course.most_norm)
         if isfinite(loss) and isfinite(norm):
-            for group in self._optimizer.param_groups:
+            for group in self._groups:
                 group["lr"] = group["share"] * self._course.rate * rate_share(number, self._pace.n_steps)
-            self._scaler.step(self._optimizer)
+            for optimizer in self._optimizers:
+                self._scaler.step(optimizer)
         else:
             self._lose(number)
         self._scaler.update()
-        self._optimizer.zero_grad(set_to_none=True)
+        for parameter in self._parameters:
+            parameter.grad = None
         self._losses.append(loss / weight)
 
     def _lose(self, number: int) -> None:
@@ -198,8 +188,32 @@ class _Loop(Generic[B]):
         return self._course.precision != torch.float32
 
 
+def _cut(parameters: Sequence[nn.Parameter], weight: float, most: float) -> float:
+    """Make the gradients of a sum those of the mean over `weight`, cut to a norm, in one pass. Gives the norm."""
+    gradients = []
+    for parameter in parameters:
+        if parameter.grad is not None and parameter.grad.is_sparse:
+            parameter.grad = parameter.grad.coalesce()  # rows that were looked up twice are added up
+            gradients.append(parameter.grad._values())
+        elif parameter.grad is not None:
+            gradients.append(parameter.grad)
+    norm = float(nn.utils.get_total_norm(gradients)) / weight
+    torch._foreach_mul_(gradients, min(1.0, most / (norm + 1e-6)) / weight)
+    return norm
+
+
+def _optimizers(groups: Sequence[Group], course: Course) -> list[torch.optim.Optimizer]:
+    found: list[torch.optim.Optimizer] = []
+    if dense := [group for group in groups if not group.lazy]:
+        found.append(torch.optim.AdamW(_settings(dense, course), fused=True))
+    if lazy := [group for group in groups if group.lazy]:
+        told = [{"params": list(group.parameters), "share": group.share} for group in lazy]
+        found.append(torch.optim.SparseAdam(told, lr=course.rate))
+    return found
+
+
 def _settings(groups: Sequence[Group], course: Course) -> list[dict[str, object]]:
-    """What the optimiser is told: matrices apart from the rest, which does not decay."""
+    """What AdamW is told: matrices apart from the rest, which does not decay."""
     told: list[dict[str, object]] = []
     for group in groups:
         for decay, is_matrix in ((course.weight_decay, True), (0.0, False)):

@@ -30,6 +30,7 @@ class Material:
     checked: Checked
     choice: Choice
     features: Mapping[str, NDArray[np.float32]]
+    half: bool = False  # whether the features may be of half precision, and another choice has to give the answers
 
     @property
     def evidence(self) -> Evidence:
@@ -48,13 +49,22 @@ def facts_memory(modality: Modality) -> Memory | None:
 
 
 def gather_features(
-    checked: Checked, body: BodyFolder, modality: Modality, *, runtime: str, threads: int, device: Device, limit: Budget
+    checked: Checked,
+    body: BodyFolder,
+    modality: Modality,
+    *,
+    runtime: str,
+    threads: int,
+    device: Device,
+    limit: Budget,
+    half: bool = False,
 ) -> Material:
-    """Choose a runtime on the first rows, and encode every row with it, out of the cache where it can.
+    """Choose a runtime on the first rows, and encode every row with it, out of the cache where it can. half: features
+    are only learned from, so bfloat16 will do.
 
     Raises BadSpelling if the budget does not suffice for that, and for the little that a model needs beside."""
     wanted = None if runtime == "auto" else runtime
-    choice = choose(body, modality, checked.values, runtime=wanted, threads=threads, device=device)
+    choice = choose(body, modality, checked.values, runtime=wanted, threads=threads, device=device, half=half)
     space = namespace_of(body, modality, choice.runtime, choice.encoder, choice.graph)
     n_unknown = int((~space.get(checked.digests)[0]).sum()) if limit.seconds is not None else 0
     encoding = n_unknown / max(choice.speeds.get(choice.runtime, float("inf")), 1e-9)
@@ -62,7 +72,7 @@ def gather_features(
         f"reading {n_unknown:,} rows takes about {encoding:.0f} s here, and to measure and seal a model {_REST_S:.0f} s"
     )
     limit.check(encoding + _REST_S, reading)
-    return Material(checked, choice, known_features(choice, body, modality, checked))
+    return Material(checked, choice, known_features(choice, body, modality, checked), half)
 
 
 def known_features(

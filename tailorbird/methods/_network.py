@@ -25,6 +25,7 @@ Outputs = NDArray[np.floating[Any]]
 # In deviations of the target: beyond it an error pulls no harder. Few rows of ordinary data lie there, and an outlier
 # cannot take a step for itself.
 _PULL_LIMIT = 2.0
+_MANY_WORDS = 4096  # a table with so many rows is looked up sparsely
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Network(nn.Module):
 
     def forward(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """(b, c) float32. The head is never in half precision: it would round its answers to three digits."""
-        features = self.body(**arrays)[:, -len(self.weight) :]
+        features = self.body.last(**arrays)
         with torch.autocast(features.device.type, enabled=False):
             logits: Tensor = features.float() @ self.weight + self.bias
         return logits
@@ -60,25 +61,11 @@ class Network(nn.Module):
 
     def learn(self, stages: Iterable[Sequence[nn.Parameter]]) -> None:
         """Only these parameters of the body learn from now on, and the head."""
+        self.eval()  # nothing drops out, and batch norms keep the statistics that they have: see docs/performance.md
         self.body.requires_grad_(False)
         for stage in stages:
             for parameter in stage:
                 parameter.requires_grad_(True)
-        self.wake()
-
-    def wake(self) -> None:
-        """What learns drops out as it was trained to; what is frozen, and every batch norm, does what it will do later.
-
-        Of EfficientNet-Lite on 2,000 rows of Fashion-MNIST: 85.6 % with the statistics that it has, 74.4 % with ones
-        that follow the batches; the probe 81.8 %."""
-        self.eval()
-        for module in self.modules():
-            learns = any(parameter.requires_grad for parameter in module.parameters())
-            if learns and not isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.training = True
-                for child in module.children():
-                    if not any(True for _ in child.parameters()):  # dropouts and the like go with their parent
-                        child.train()
 
 
 class Learner:
@@ -86,6 +73,7 @@ class Learner:
 
     def __init__(self, network: Network, targets: Targets, shelf: Shelf, held: Rows, device: str) -> None:
         self.network, self._shelf, self._held = network.to(device), shelf, held
+        network.body.awake(device)
         self._targets, self.device = targets, device
         self._truth = torch.from_numpy(targets.truth).to(device)
         self._weights = torch.from_numpy(targets.row_weights).to(device)
@@ -94,9 +82,25 @@ class Learner:
     def graded(self, stages: Sequence[Sequence[nn.Parameter]], decay: float) -> None:
         """These stages of the body learn, the lower the slower: each at `decay` times the rate of the one above it."""
         self.network.learn(stages)
-        top = [*stages[-1], self.network.weight, self.network.bias]
-        lower = [Group(stage, decay ** (len(stages) - 1 - i)) for i, stage in enumerate(stages[:-1]) if stage]
-        self._groups = [*lower, Group(top)]
+        tables = self._lazy_tables()
+        for i, stage in enumerate(stages):
+            share = decay ** (len(stages) - 1 - i)
+            head = [self.network.weight, self.network.bias] if i == len(stages) - 1 else []
+            for lazy in (False, True):
+                some = [p for p in stage if (id(p) in tables) == lazy] + ([] if lazy else head)
+                if some:
+                    self._groups.append(Group(some, share, lazy))
+
+    def _lazy_tables(self) -> frozenset[int]:
+        """Tables of words of which a step looks up few rows: a gradient of all rows costs more than the layers. On a
+        processor only, where nothing is scaled for half precision."""
+        if self.device != "cpu":
+            return frozenset()
+        modules = [m for m in self.network.modules() if isinstance(m, nn.Embedding)]
+        large = [m for m in modules if m.weight.requires_grad and m.num_embeddings >= _MANY_WORDS]
+        for module in large:
+            module.sparse = True
+        return frozenset(id(module.weight) for module in large)
 
     def groups(self) -> Sequence[Group]:
         return self._groups
@@ -108,13 +112,11 @@ class Learner:
         if not len(self._held):
             return None
         outputs = self.outputs(self._held)
-        self.network.wake()
         truth, weights = self._targets.truth[self._held], self._targets.row_weights[self._held]
         return judged(self._targets.link, outputs, truth, weights)[1]
 
     def outputs(self, rows: Rows) -> NDArray[np.float32]:
         """What the network answers, (n, c)."""
-        self.network.eval()
         answers = np.empty((len(rows), len(self.network.bias)), np.float32)
         place = {row: i for i, row in enumerate(rows.tolist())}
         with torch.no_grad():

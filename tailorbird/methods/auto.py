@@ -42,6 +42,7 @@ class Auto(Method):
     """The cheapest method that does as well: probe, or finetune where a trial on a subset shows a lower loss."""
 
     main: ClassVar[str | None] = "rows"
+    tunes: ClassVar[bool] = True
 
     # That the trial learns from, at most. Of 1,000 film reviews a body learned nothing in 20 s, though of all of them
     # its loss fell from 0.47 to 0.37 in 30 s: new rows show sooner than known ones seen again.

@@ -26,7 +26,7 @@ openvino.Tensor(np.zeros(1, np.float32))
 
 
 class Openvino(Runtime):
-    """OpenVINO in 32-bit floating point."""
+    """OpenVINO on the processor."""
 
     needs: ClassVar[Literal["module", "graph"]] = "graph"
 
@@ -34,16 +34,20 @@ class Openvino(Runtime):
     def version(cls) -> str:
         return str(openvino.__version__)
 
+    @classmethod
+    def halves(cls, device: str) -> bool:
+        return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
     def open(self, body: BodyFolder, graph: Path | None, threads: int, device: Device) -> Encoder:
         assert graph is not None, "engine/choose.py gives a graph to a runtime that needs one"
-        return OpenvinoEncoder(graph, threads)
+        return OpenvinoEncoder(graph, threads, "f32" if self.precision == "fp32" else "bf16")
 
 
 class OpenvinoEncoder:
     """A compiled model over body.onnx. Each call keeps to one core and as many calls as threads may run at once: on
     two cores 1.2 times as fast as spreading each over both, and the features do not depend on the number of threads."""
 
-    def __init__(self, folder: Path, threads: int) -> None:
+    def __init__(self, folder: Path, threads: int, precision: str = "f32") -> None:
         about = graphs.read(folder)
         self.depths = about.depths
         self.lanes = threads
@@ -51,7 +55,7 @@ class OpenvinoEncoder:
         self._requests: SimpleQueue[Any] = SimpleQueue()  # each holds buffers of its own, for one call at a time
         # Without the precision hint OpenVINO computes in bfloat16 on processors that have it.
         settings = {
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": precision,
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": threads,
         }

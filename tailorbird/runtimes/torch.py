@@ -33,11 +33,18 @@ class Torch(Runtime):
     def reaches(cls, device: str) -> bool:
         return device == "cpu" or (device == "cuda" and torch.cuda.is_available())
 
+    @classmethod
+    def halves(cls, device: str) -> bool:
+        able = torch.cpu.get_capabilities()
+        whole = able.get("amx_bf16") if device == "cpu" else torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(whole)
+
     def open(self, body: BodyFolder, graph: Path | None, threads: int, device: Device) -> Encoder:
         if device == "cuda" and not self.reaches("cuda"):
             raise BadSpelling("device 'cuda' was asked for, and torch finds no NVIDIA GPU here", "use --device cpu")
         chosen = "cuda" if device != "cpu" and self.reaches("cuda") else "cpu"
-        return TorchEncoder(base.build(body), threads, chosen, body.spelling)
+        half = torch.bfloat16 if self.precision == "bf16" else None
+        return TorchEncoder(base.build(body), threads, chosen, body.spelling, half)
 
 
 class TorchEncoder:
@@ -45,12 +52,14 @@ class TorchEncoder:
 
     lanes = 1
 
-    def __init__(self, body: base.Body, threads: int, device: str, spelling: str) -> None:
+    def __init__(
+        self, body: base.Body, threads: int, device: str, spelling: str, half: torch.dtype | None = None
+    ) -> None:
         torch.set_num_threads(threads)  # torch keeps one number for the whole process
         torch.backends.cudnn.allow_tf32 = False  # on by default, and it keeps 10 bits of the 23
         self.body = body.to(device)
         self.depths = body.depths
-        self._device = device
+        self._device, self._half = device, half
         self._spelling = spelling
 
     def encode(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
@@ -58,6 +67,6 @@ class TorchEncoder:
         if missing:
             problem = f"{self._spelling} reads {', '.join(self.body.axes)}, and was given {', '.join(arrays)}"
             raise BadBody(problem, "choose a body that was trained on this kind of data: --model")
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast(self._device, self._half, self._half is not None):
             given = {name: torch.from_numpy(arrays[name]).to(self._device) for name in self.body.axes}
             return np.asarray(self.body(**given).float().cpu().numpy())

@@ -5,6 +5,7 @@ ONNX Runtime and OpenVINO must agree with torch."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -186,6 +187,16 @@ def test_a_batch_gives_what_each_value_gives_alone(shelf: Any, family: str) -> N
 @pytest.mark.parametrize("family", DEPTHS)
 def test_the_depths_are_those_of_the_network(shelf: Any, family: str) -> None:
     assert shelf(family).body.depths == DEPTHS[family]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_learns_answers_as_what_is_frozen(shelf: Any, family: str) -> None:
+    made = shelf(family)
+    whole = made.features(0, 1)[:, -made.body.depths[-1][1] :]
+    awake = copy.deepcopy(made.body)
+    awake.awake("cpu")
+    arrays = {name: torch.from_numpy(array) for name, array in made.arrays(0, 1).items()}
+    torch.testing.assert_close(awake.last(**arrays), whole, atol=1e-5 * float(whole.abs().max()), rtol=1e-4)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -15,7 +15,7 @@ from tailorbird.engine import choose as module
 from tailorbird.engine.choose import choose, reopen
 from tailorbird.engine.features import cores
 from tailorbird.errors import BadBody, BadOutput, BadSpelling, MissingExtra
-from tailorbird.kinds import Modality, Source
+from tailorbird.kinds import Modality, Runtime, Source
 from tailorbird.plug import load, names, parse
 from tailorbird.store import files, graphs
 from tailorbird.types import BodyFolder
@@ -53,15 +53,15 @@ def speeds(monkeypatch: pytest.MonkeyPatch) -> Speeds:
     """`speeds(onnx=9)`: what each runtime will be measured at, in rows a second; the others take an hour."""
 
     def fix(**fixed: float) -> None:
-        race = module._race
+        race = module.race
 
         def fast(*arguments: Any) -> Any:
             found, _ = race(*arguments)
             return found, {name: fixed.get(name, 1.0) for name in found}
 
-        monkeypatch.setattr(module, "_race", fast)
+        monkeypatch.setattr(module, "race", fast)
 
-    monkeypatch.setattr(module, "_RUNS", 1)
+    monkeypatch.setattr("tailorbird.engine.race._RUNS", 1)
     return fix
 
 
@@ -75,7 +75,7 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 raise MissingExtra(f"runtime {name!r} needs the package {name!r}", f"pip install {name}")
             return load(kind, name)
 
-        monkeypatch.setattr(module, "load", installed)
+        monkeypatch.setattr("tailorbird.plug.load", installed)
 
     return remove
 
@@ -112,6 +112,42 @@ def test_a_fast_runtime_whose_features_differ_is_passed_over(
     assert choice.parity["onnx"] < 0.9999
     with pytest.raises(BadBody, match="differ from torch's"):
         choose(body, MODALITY, TEXTS, runtime="onnx", threads=1)
+
+
+@pytest.fixture
+def halved(monkeypatch: pytest.MonkeyPatch) -> type[Runtime]:
+    """OpenVINO on a processor that computes in bfloat16 by itself; elsewhere the library computes in float32."""
+    plug: Any = load("runtime", "openvino")
+    monkeypatch.setattr(plug, "halves", classmethod(lambda cls, device: True))
+    monkeypatch.setattr(load("runtime", "torch"), "halves", classmethod(lambda cls, device: False))
+    found: type[Runtime] = plug
+    return found
+
+
+def test_features_to_learn_from_may_be_of_half_precision(body: BodyFolder, halved: type[Runtime]) -> None:
+    choice = choose(body, MODALITY, TEXTS, threads=1, half=True)
+    assert choice.runtime == "openvino:precision=bf16" and choice.parity.keys() == {"openvino:precision=bf16"}
+    assert "bf16" not in choose(body, MODALITY, TEXTS, threads=1).runtime
+    assert "bf16" not in choose(body, MODALITY, TEXTS, runtime="onnx", threads=1, half=True).runtime
+
+
+def test_half_precision_that_loses_too_much_is_passed_over(
+    body: BodyFolder, halved: type[Runtime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = halved.open
+
+    class Coarse:
+        def __init__(self, encoder: Any) -> None:
+            self.encoder, self.depths, self.lanes = encoder, encoder.depths, 1
+
+        def encode(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+            return np.asarray(np.round(self.encoder.encode(arrays), 1))
+
+    def coarse(plug: Runtime, *arguments: Any) -> Any:
+        return Coarse(opened(plug, *arguments)) if plug.precision == "bf16" else opened(plug, *arguments)
+
+    monkeypatch.setattr(halved, "open", coarse)
+    assert "bf16" not in choose(body, MODALITY, TEXTS, threads=1, half=True).runtime
 
 
 def test_a_choice_is_remembered_and_not_measured_again(
@@ -238,9 +274,9 @@ def test_exporting_says_nothing(bare: BodyFolder, capfd: pytest.CaptureFixture[s
 
 def test_a_row_of_zeros_agrees_with_itself_and_with_nothing_else() -> None:
     zeros, ones = np.zeros((1, 3), np.float32), np.ones((1, 3), np.float32)
-    assert module._least_cosine(zeros, zeros) == 1
-    assert module._least_cosine(zeros, ones) == 0
-    assert module._least_cosine(ones * np.nan, ones) == -1
+    assert module.least_cosine(zeros, zeros) == 1
+    assert module.least_cosine(zeros, ones) == 0
+    assert module.least_cosine(ones * np.nan, ones) == -1
 
 
 def test_a_choice_that_cannot_be_remembered_is_taken_all_the_same(

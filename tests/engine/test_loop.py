@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tailorbird.engine import schedule
+from tailorbird.bodies.base import precision
+from tailorbird.engine import loop, schedule
 from tailorbird.engine.batches import Feed, Shelf, alike
-from tailorbird.engine.loop import Course, Diverged, Group, precision, train
+from tailorbird.engine.loop import Course, Diverged, Group, train
 from tailorbird.engine.schedule import Pace, looks, rate_share
 from tailorbird.errors import BadData, BadItem
 from tailorbird.progress import listening
@@ -88,13 +89,13 @@ COURSE = Course(rate=0.01, n_steps=12, seed=3, most_norm=0.1)
 def gradients(pieces: int, monkeypatch: pytest.MonkeyPatch) -> tuple[tuple[float, ...], list[Tensor], Tensor]:
     """The losses, the gradient of each step before it is cut, and the weights at the end."""
     found: list[Tensor] = []
-    clip = nn.utils.clip_grad_norm_
+    cut = loop._cut
 
-    def watched(parameters: list[nn.Parameter], most: float) -> Tensor:
-        found.append(torch.cat([p.grad.ravel().clone() for p in parameters if p.grad is not None]))
-        return clip(parameters, most)
+    def watched(parameters: list[nn.Parameter], weight: float, most: float) -> float:
+        found.append(torch.cat([p.grad.ravel() / weight for p in parameters if p.grad is not None]))
+        return cut(parameters, weight, most)
 
-    monkeypatch.setattr(nn.utils, "clip_grad_norm_", watched)
+    monkeypatch.setattr(loop, "_cut", watched)
     given = Small()
     run = train(given, steps(pieces), COURSE)
     monkeypatch.undo()
@@ -147,6 +148,47 @@ def test_two_runs_are_the_same_to_the_last_bit_and_another_seed_is_not() -> None
     assert not torch.equal(one.weights(), other.weights())
 
 
+@dataclass
+class Words:
+    """A table of ten words, of which the steps look up some, and a head."""
+
+    lazy: bool
+    table: nn.Embedding = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.table = nn.Embedding(10, 4, sparse=self.lazy)
+        self.table.weight.data = torch.randn(10, 4, generator=torch.Generator().manual_seed(0))
+        self.head = nn.Parameter(torch.ones(4))
+
+    def groups(self) -> Sequence[Group]:
+        return [Group([self.table.weight], 0.5, self.lazy), Group([self.head])]
+
+    def step(self, batch: Tensor) -> tuple[Tensor, float]:
+        return (self.table(batch) @ self.head).sum().square(), 2.0
+
+    def held_out(self) -> float | None:
+        return None
+
+    def state(self) -> dict[str, Tensor]:
+        return {}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        raise AssertionError
+
+
+def test_of_a_large_table_only_the_rows_that_were_looked_up_move() -> None:
+    batches = [torch.tensor([1, 3, 3]), torch.tensor([3, 5])]
+    course = Course(rate=0.01, n_steps=2, seed=0, weight_decay=0.0)
+    lazy, dense = Words(lazy=True), Words(lazy=False)
+    before = lazy.table.weight.detach().clone()
+    runs = [train(one, ([batch] for batch in batches), course) for one in (lazy, dense)]
+    moved = (lazy.table.weight.detach() != before).any(1)
+    assert moved.nonzero().flatten().tolist() == [1, 3, 5]
+    np.testing.assert_allclose(runs[0].losses, runs[1].losses, rtol=1e-6)
+    same = lazy.table.weight - dense.table.weight  # not of 1 and 5: the dense one has momentum there
+    assert same[[0, 2, 3, 4, 6]].abs().max() < 1e-6
+
+
 def test_a_step_without_a_finite_loss_is_skipped_and_counted() -> None:
     given = Small(spoil=frozenset({2, 5, 6}))
     run = train(given, steps(), COURSE)
@@ -179,7 +221,7 @@ def test_the_best_weights_on_held_out_rows_stay() -> None:
         return next(said)
 
     given = Small(held=held)
-    run = train(given, steps(), COURSE)
+    run = train(given, steps(), replace(COURSE, n_looks=5))
     assert run.best == 5 and [step for step, _ in run.looked] == [0, 3, 5, 8, 10, 12]
     assert torch.equal(given.weights(), seen[2]) and not torch.equal(seen[2], seen[5])
     assert run.notes()["held_out_losses"][4] == [10, None]

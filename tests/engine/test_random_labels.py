@@ -58,7 +58,7 @@ def outcome(method: str, lesson: Lesson, seed: int) -> str:
     evidence = Evidence(shop.values, None, lesson.features["last"])
     _, trial = learn_and_try(
         parse("method", method, Method), baselines_for("text", lesson.link), asked, evidence, split,
-        lambda body: reopen(body, shop.modality, "torch", threads=1, device="cpu"),
+        lambda made: made.body and reopen(made.body, shop.modality, "torch", threads=1, device="cpu"),
     )  # fmt: skip
     judged = judge(task, labels, asked.y[test], trial.model, trial.rivals, rows[test], seed)
     return judged.verdict.outcome

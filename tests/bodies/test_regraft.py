@@ -1,0 +1,89 @@
+"""Other weights in a graph that is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from tailorbird.bodies import base
+from tailorbird.bodies.export import export
+from tailorbird.bodies.regraft import regraft
+from tailorbird.kinds import Modality, Runtime, Source
+from tailorbird.plug import parse
+from tailorbird.store import graphs
+from tailorbird.store.bodies import write_body, write_learned
+from tailorbird.types import BodyFolder
+
+MODALITY = parse("modality", "text:max_tokens=32", Modality)
+TOKENS = np.array([[5, 6, 7, 8], [9, 10, 11, 0]], np.int64)
+ARRAYS = {"input_ids": TOKENS, "attention_mask": np.array([[1, 1, 1, 1], [1, 1, 1, 0]], np.int64)}
+
+
+@pytest.fixture
+def body(tmp_path: Path) -> BodyFolder:
+    """Three layers of random weights, whose norms are all alike, as in a body that was just made."""
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path / "bert"
+    sizes = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(BertConfig(vocab_size=80, **sizes), add_pooling_layer=False).save_pretrained(folder)
+    toy = parse("source", "toy:text", Source).open()
+    (folder / "tokenizer.json").write_bytes((toy.folder / "tokenizer.json").read_bytes())
+    made = {"spelling": "toy:bert", "architecture": "transformers", "modality": "text:max_tokens=32"}
+    return write_body(folder, **made, settings={}, card={"title": "tiny"})
+
+
+def weights(body: BodyFolder) -> dict[str, NDArray[Any]]:
+    return {name: tensor.numpy() for name, tensor in base.build(body).weights().items()}
+
+
+def learned(body: BodyFolder, folder: Path, change: Mapping[str, NDArray[Any]] | None = None) -> BodyFolder:
+    rng = np.random.default_rng(0)
+    new = {n: x + rng.normal(0, 0.1, x.shape).astype(x.dtype) for n, x in weights(body).items() if x.dtype.kind == "f"}
+    return write_learned(body, folder, {**new, **(change or {})}, "a test")
+
+
+def answers(runtime: str, body: BodyFolder, graph: Path | None) -> NDArray[np.float32]:
+    return parse("runtime", runtime, Runtime).open(body, graph, 1, "cpu").encode(ARRAYS)
+
+
+def test_it_answers_as_the_body_that_learned(body: BodyFolder, tmp_path: Path) -> None:
+    old = learned(body, tmp_path / "old")
+    export(old, base.build(old), MODALITY, ARRAYS)
+    new = learned(old, tmp_path / "new")
+    graph = regraft(new, old, MODALITY)
+    assert graph is not None and graph == graphs.find(new, MODALITY) != graphs.find(old, MODALITY)
+    torch_says = answers("torch", new, None)
+    np.testing.assert_allclose(answers("onnx", new, graph), torch_says, atol=1e-5)
+    assert np.abs(answers("torch", old, None) - torch_says).max() > 0.1
+
+
+def test_weights_that_were_alike_are_not_guessed(body: BodyFolder, tmp_path: Path) -> None:
+    """Of the norms of a body that was just made, the exporter keeps one."""
+    export(body, base.build(body), MODALITY, ARRAYS)
+    assert regraft(learned(body, tmp_path / "new"), body, MODALITY) is None
+
+
+def test_without_a_graph_to_begin_with_there_is_none(body: BodyFolder, tmp_path: Path) -> None:
+    assert regraft(learned(body, tmp_path / "new"), body, MODALITY) is None
+
+
+def test_a_graph_of_other_weights_is_left_alone(body: BodyFolder, tmp_path: Path) -> None:
+    old, strange = learned(body, tmp_path / "old"), learned(learned(body, tmp_path / "one"), tmp_path / "two")
+    found = export(old, base.build(old), MODALITY, ARRAYS)
+    graphs.write(strange, MODALITY, lambda target: _copied(found, target, strange))
+    assert regraft(old, strange, MODALITY) is None
+
+
+def _copied(found: Path, target: Path, body: BodyFolder) -> graphs.Graph:
+    (target / graphs.MODEL).write_bytes((found / graphs.MODEL).read_bytes())
+    told = graphs.read(found)
+    return graphs.Graph(told.depths, told.inputs, told.opset, told.torch, told.digest, body.fingerprint, told.modality)
