@@ -10,6 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tailorbird.errors import BadSpelling
+from tailorbird.kinds import Method, Source
+from tailorbird.plug import parse
+from tailorbird.store.bodies import write_body
+from tailorbird.types import BodyFolder
+
 pytest_plugins = ["network_watch"]  # in tests/offline, which pyproject.toml puts on the path
 
 ROOT = Path(__file__).parent.parent
@@ -62,6 +68,38 @@ def fashion_mnist() -> Path:
     if found is None:
         pytest.fail(f"Fashion-MNIST is not in {' or '.join(map(str, folders))}; run: make test", pytrace=False)
     return found
+
+
+@pytest.fixture
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> BodyFolder:
+    """Three layers of random weights that read the toy's tokens."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    toy = parse("source", "toy:text", Source).open()
+    folder = tmp_path_factory.mktemp("bert") / "body"
+    sizes = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(BertConfig(vocab_size=80, **sizes), add_pooling_layer=False).save_pretrained(folder)
+    (folder / "tokenizer.json").write_bytes((toy.folder / "tokenizer.json").read_bytes())
+    made = {"spelling": "toy:bert", "architecture": "transformers", "modality": "text:max_tokens=32"}
+    return write_body(folder, **made, settings={}, card={"title": "tiny"})
+
+
+@pytest.fixture
+def suited(tiny_bert: BodyFolder) -> Callable[[str], BodyFolder]:
+    """`suited("lora")`: a small body that this method can tailor: the toy, or one with linear layers and biases."""
+
+    def find(method: str) -> BodyFolder:
+        toy = parse("source", "toy:text", Source).open()
+        try:
+            parse("method", method, Method).check(toy)
+        except BadSpelling:
+            return tiny_bert
+        return toy
+
+    return find
 
 
 @pytest.fixture

@@ -6,12 +6,14 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import tailorbird.bodies
 from tailorbird.errors import BadBody
@@ -45,11 +47,17 @@ class Body(nn.Module):
     def awake(self, device: str) -> None:
         """Made ready to learn on this device; its answers stay the same."""
 
+    def thrifty(self) -> None:
+        """Keep of each layer only what goes into it; the rest is computed again on the way back (Chen et al. 2016,
+        arXiv:1604.06174): less memory, and about a third more time."""
+        for layer in layers_of(self):
+            layer.forward = partial(checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False)
+
     def stages(self) -> list[list[nn.Parameter]]:
         """Its parameters from bottom to top: embeddings or stem, then layer by layer, the last with what follows it.
 
         A layer needs nothing of the layers above it. Layers that share their weights count as one."""
-        layers = [layer for layer in _layers(self) if any(True for _ in layer.parameters())]
+        layers = [layer for layer in layers_of(self) if any(True for _ in layer.parameters())]
         number = {id(p): i for i, layer in enumerate(layers, 1) for p in layer.parameters()}
         tables = [module for module in self.modules() if isinstance(module, nn.Embedding)]
         below = {id(p) for table in tables for p in table.parameters()}  # such as positions that all layers look up
@@ -68,8 +76,9 @@ class Body(nn.Module):
         return self.state_dict()
 
 
-def _layers(body: nn.Module) -> list[nn.Module]:
-    """The list of modules that holds most parameters; one of length 1 only where there is no longer one."""
+def layers_of(body: nn.Module) -> list[nn.Module]:
+    """The layers of a body, from bottom to top: the list of modules that holds most parameters; one of length 1 only
+    where there is no longer one."""
     lists = [list(module) for module in body.modules() if isinstance(module, nn.ModuleList | nn.Sequential)]
     longer = [layers for layers in lists if len(layers) > 1] or lists
     return max(longer, key=lambda layers: sum(p.numel() for layer in layers for p in layer.parameters()), default=[])

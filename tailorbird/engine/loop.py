@@ -12,18 +12,18 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from math import inf, isfinite
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tailorbird.engine.lamb import Lamb
 from tailorbird.engine.schedule import Pace, looks, rate_share
-from tailorbird.progress import Advance, stage
+from tailorbird.progress import Advance, stage, tell
 from tailorbird.types import JSON
 
 B = TypeVar("B")
-B_contra = TypeVar("B_contra", contravariant=True)
 State = dict[str, Tensor]
 
 _MOST_LOST_STEPS = 20  # in a row that may be lost; half precision finds its scale in fewer
@@ -40,14 +40,17 @@ class Group:
     lazy: bool = False
 
 
-class Learner(Protocol[B_contra]):
+class Learner(Protocol[B]):
     """What learns."""
 
     def groups(self) -> Sequence[Group]:
         """The parameters that learn."""
 
-    def step(self, batch: B_contra) -> tuple[Tensor, float]:
+    def step(self, batch: B) -> tuple[Tensor, float]:
         """The sum of the losses of a batch's rows, each times its weight, (), and the sum of those weights."""
+
+    def halves(self, batch: B) -> Sequence[B]:
+        """The rows of a batch as two batches; a batch of one row stays whole."""
 
     def held_out(self) -> float | None:
         """The loss on rows that are not learned from; None where there are none."""
@@ -72,6 +75,7 @@ class Course:
     weight_decay: float = 0.01  # of matrices; biases and norms are let be
     most_norm: float = 1.0  # of the gradient; longer ones are cut to it
     n_looks: int = _LOOKS
+    optimizer: Literal["adamw", "lamb"] = "adamw"
 
 
 @dataclass(frozen=True)
@@ -85,11 +89,13 @@ class Run:
     n_steps: int
     lost: tuple[int, ...]  # numbers of the steps whose loss or gradient was not finite
     seconds: float
+    n_halvings: int = 0  # of the batches, for memory was short
 
     def notes(self) -> Mapping[str, JSON]:
         """For a report."""
         looked = [[step, loss if isfinite(loss) else None] for step, loss in self.looked]
         told = {"steps": self.n_steps, "steps_planned": self.n_planned, "steps_skipped": len(self.lost)}
+        told |= {"batches_halved": self.n_halvings} if self.n_halvings else {}
         return {**told, "held_out_losses": looked, "best_after_steps": self.best, "seconds": round(self.seconds, 3)}
 
 
@@ -119,6 +125,7 @@ class _Loop(Generic[B]):
         self._looked: list[tuple[int, float]] = []
         self._lost: list[int] = []
         self._best: tuple[int, State] | None = None
+        self._n_halvings = 0
 
     def run(self, steps: Iterator[Sequence[B]], advance: Advance) -> Run:
         began = time.monotonic()
@@ -141,17 +148,12 @@ class _Loop(Generic[B]):
             self._learner.restore(state)
         looked, lost = tuple(self._looked), tuple(self._lost)
         seconds = time.monotonic() - began
-        return Run(tuple(self._losses), looked, best, self._course.n_steps, done, lost, seconds)
+        halvings = self._n_halvings
+        return Run(tuple(self._losses), looked, best, self._course.n_steps, done, lost, seconds, halvings)
 
     def _step(self, batches: Sequence[B], number: int) -> None:
         """One step of the weights: the gradient of the mean over all rows of all batches."""
-        _reseed(self._course, number)
-        loss, weight = 0.0, 0.0
-        for batch in batches:
-            with torch.autocast(self._course.device, self._course.precision, self._half):
-                part, part_weight = self._learner.step(batch)
-            self._scaler.scale(part).backward()  # type: ignore[no-untyped-call]
-            loss, weight = loss + float(part.detach()), weight + part_weight
+        loss, weight = self._gradient(self._halved(batches, self._n_halvings), number)
         for optimizer in self._optimizers:
             self._scaler.unscale_(optimizer)
         norm = _cut(self._parameters, weight, self._course.most_norm)
@@ -166,6 +168,35 @@ class _Loop(Generic[B]):
         for parameter in self._parameters:
             parameter.grad = None
         self._losses.append(loss / weight)
+
+    def _gradient(self, batches: Sequence[B], number: int) -> tuple[float, float]:
+        """The gradient of the sum over all rows, and that sum and its weight. Where memory is short, in smaller batches
+        from then on: the sum stays the same."""
+        _reseed(self._course, number)
+        loss, weight = 0.0, 0.0
+        try:
+            for batch in batches:
+                with torch.autocast(self._course.device, self._course.precision, self._half):
+                    part, part_weight = self._learner.step(batch)
+                self._scaler.scale(part).backward()  # type: ignore[no-untyped-call]
+                loss, weight = loss + float(part.detach()), weight + part_weight
+        except RuntimeError as error:
+            smaller = self._halved(batches, 1)
+            if not _is_out_of_memory(error) or len(smaller) == len(batches):
+                raise
+        else:
+            return loss, weight
+        # Outside of the handler, for what it knows of the failed batch is let go with it.
+        tell("memory is short: batches are halved from here on, and the steps stay the same")
+        self._n_halvings += 1
+        for parameter in self._parameters:  # what part of the failed batch has added
+            parameter.grad = None
+        return self._gradient(smaller, number)
+
+    def _halved(self, batches: Sequence[B], times: int) -> Sequence[B]:
+        for _ in range(times):
+            batches = [half for batch in batches for half in self._learner.halves(batch)]
+        return batches
 
     def _lose(self, number: int) -> None:
         self._lost.append(number)
@@ -188,6 +219,10 @@ class _Loop(Generic[B]):
         return self._course.precision != torch.float32
 
 
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 def _cut(parameters: Sequence[nn.Parameter], weight: float, most: float) -> float:
     """Make the gradients of a sum those of the mean over `weight`, cut to a norm, in one pass. Gives the norm."""
     gradients = []
@@ -205,10 +240,11 @@ def _cut(parameters: Sequence[nn.Parameter], weight: float, most: float) -> floa
 def _optimizers(groups: Sequence[Group], course: Course) -> list[torch.optim.Optimizer]:
     found: list[torch.optim.Optimizer] = []
     if dense := [group for group in groups if not group.lazy]:
-        found.append(torch.optim.AdamW(_settings(dense, course), fused=True))
+        told = _settings(dense, course)
+        found.append(Lamb(told, course.rate) if course.optimizer == "lamb" else torch.optim.AdamW(told, fused=True))
     if lazy := [group for group in groups if group.lazy]:
-        told = [{"params": list(group.parameters), "share": group.share} for group in lazy]
-        found.append(torch.optim.SparseAdam(told, lr=course.rate))
+        tables = [{"params": list(group.parameters), "share": group.share} for group in lazy]
+        found.append(torch.optim.SparseAdam(tables, lr=course.rate))
     return found
 
 

@@ -79,10 +79,11 @@ class Learner:
         self._weights = torch.from_numpy(targets.row_weights).to(device)
         self._groups: list[Group] = []
 
-    def graded(self, stages: Sequence[Sequence[nn.Parameter]], decay: float) -> None:
-        """These stages of the body learn, the lower the slower: each at `decay` times the rate of the one above it."""
+    def graded(self, stages: Sequence[Sequence[nn.Parameter]], decay: float, *, lazily: bool = True) -> None:
+        """These stages of the body learn, the lower the slower: each at `decay` times the rate of the one above it.
+        lazily: of large tables only what was looked up moves."""
         self.network.learn(stages)
-        tables = self._lazy_tables()
+        tables = self._lazy_tables() if lazily else frozenset()
         for i, stage in enumerate(stages):
             share = decay ** (len(stages) - 1 - i)
             head = [self.network.weight, self.network.bias] if i == len(stages) - 1 else []
@@ -107,6 +108,11 @@ class Learner:
 
     def step(self, batch: Batch) -> tuple[Tensor, float]:
         return self._loss(batch)
+
+    def halves(self, batch: Batch) -> Sequence[Batch]:
+        middle = len(batch.rows) // 2
+        parts = [part for part in (slice(middle), slice(middle, None)) if len(batch.rows[part])]
+        return [Batch(batch.rows[part], {name: x[part] for name, x in batch.arrays.items()}) for part in parts]
 
     def held_out(self) -> float | None:
         if not len(self._held):

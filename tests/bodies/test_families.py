@@ -200,6 +200,31 @@ def test_what_learns_answers_as_what_is_frozen(shelf: Any, family: str) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_thrifty_learns_the_same_and_keeps_less(shelf: Any, family: str) -> None:
+    made = shelf(family)
+    arrays = {name: torch.from_numpy(array) for name, array in made.arrays(0, 1).items()}
+    kept, gradients = [], []
+    for thrifty in (False, True):
+        body = copy.deepcopy(made.body).requires_grad_(True)
+        if thrifty:
+            body.thrifty()
+        saved: list[int] = []
+
+        def count(x: torch.Tensor, saved: list[int] = saved) -> torch.Tensor:
+            saved.append(x.numel())
+            return x
+
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda x: x):
+            loss = body.last(**arrays).square().sum()
+        kept.append(sum(saved))
+        loss.backward()
+        gradients.append({name: p.grad for name, p in body.named_parameters() if p.grad is not None})
+    assert kept[1] < kept[0] and gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_gradients_reach_every_weight_that_is_kept(shelf: Any, family: str) -> None:
     body = shelf(family).body
     assert {one.dtype for one in body.parameters()} == {torch.float32}

@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from tailorbird.bodies import base
 from tailorbird.bodies.export import export
 from tailorbird.bodies.regraft import regraft
-from tailorbird.kinds import Modality, Runtime, Source
+from tailorbird.kinds import Modality, Runtime
 from tailorbird.plug import parse
 from tailorbird.store import graphs
-from tailorbird.store.bodies import write_body, write_learned
+from tailorbird.store.bodies import write_learned
 from tailorbird.types import BodyFolder
 
 MODALITY = parse("modality", "text:max_tokens=32", Modality)
@@ -26,19 +25,9 @@ ARRAYS = {"input_ids": TOKENS, "attention_mask": np.array([[1, 1, 1, 1], [1, 1, 
 
 
 @pytest.fixture
-def body(tmp_path: Path) -> BodyFolder:
-    """Three layers of random weights, whose norms are all alike, as in a body that was just made."""
-    from transformers import BertConfig, BertModel
-
-    folder = tmp_path / "bert"
-    sizes = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        BertModel(BertConfig(vocab_size=80, **sizes), add_pooling_layer=False).save_pretrained(folder)
-    toy = parse("source", "toy:text", Source).open()
-    (folder / "tokenizer.json").write_bytes((toy.folder / "tokenizer.json").read_bytes())
-    made = {"spelling": "toy:bert", "architecture": "transformers", "modality": "text:max_tokens=32"}
-    return write_body(folder, **made, settings={}, card={"title": "tiny"})
+def body(tiny_bert: BodyFolder) -> BodyFolder:
+    """Its norms are all alike, as in a body that was just made."""
+    return tiny_bert
 
 
 def weights(body: BodyFolder) -> dict[str, NDArray[Any]]:

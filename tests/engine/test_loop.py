@@ -57,6 +57,11 @@ class Small:
         self.calls += 1
         return losses.sum() * (float("nan") if self.calls - 1 in self.spoil else 1.0), float(weights.sum())
 
+    def halves(self, batch: Part) -> Sequence[Part]:
+        middle = len(batch[0]) // 2
+        parts = (slice(middle), slice(middle, None))
+        return [(x[one], y[one], w[one]) for x, y, w in [batch] for one in parts] if middle else [batch]
+
     def held_out(self) -> float | None:
         return self.held(self.network)
 
@@ -166,6 +171,9 @@ class Words:
     def step(self, batch: Tensor) -> tuple[Tensor, float]:
         return (self.table(batch) @ self.head).sum().square(), 2.0
 
+    def halves(self, batch: Tensor) -> Sequence[Tensor]:
+        return [batch]
+
     def held_out(self) -> float | None:
         return None
 
@@ -187,6 +195,42 @@ def test_of_a_large_table_only_the_rows_that_were_looked_up_move() -> None:
     np.testing.assert_allclose(runs[0].losses, runs[1].losses, rtol=1e-6)
     same = lazy.table.weight - dense.table.weight  # not of 1 and 5: the dense one has momentum there
     assert same[[0, 2, 3, 4, 6]].abs().max() < 1e-6
+
+
+class Narrow(Small):
+    """Memory for ten rows at a time; what is too much fails after some of the gradient has been added."""
+
+    def step(self, batch: Part) -> tuple[Tensor, float]:
+        if len(batch[0]) > 10:
+            super().step((batch[0][:3], batch[1][:3], batch[2][:3]))[0].backward()
+            raise torch.OutOfMemoryError("out of memory")
+        return super().step(batch)
+
+
+def test_where_memory_is_short_batches_are_halved_and_the_steps_stay() -> None:
+    whole, narrow = Small(), Narrow()
+    runs = [train(one, steps(), COURSE) for one in (whole, narrow)]
+    np.testing.assert_allclose(runs[0].losses, runs[1].losses, rtol=1e-6)
+    assert (whole.weights() - narrow.weights()).abs().max() < 1e-6
+    assert runs[1].notes()["batches_halved"] == 2 and "batches_halved" not in runs[0].notes()
+
+
+def test_memory_that_does_not_suffice_for_one_row_is_an_error() -> None:
+    class Full(Small):
+        def step(self, batch: Part) -> tuple[Tensor, float]:
+            raise torch.OutOfMemoryError("out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        train(Full(), steps(), COURSE)
+
+
+def test_another_fault_is_not_taken_for_a_lack_of_memory() -> None:
+    class Faulty(Small):
+        def step(self, batch: Part) -> tuple[Tensor, float]:
+            raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        train(Faulty(), steps(), COURSE)
 
 
 def test_a_step_without_a_finite_loss_is_skipped_and_counted() -> None:

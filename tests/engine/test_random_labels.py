@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from tailorbird.engine.choose import reopen
 from tailorbird.engine.features import columns, encode
 from tailorbird.engine.judge import judge
 from tailorbird.engine.learn import baselines_for, learn_and_try
-from tailorbird.kinds import Method, Modality, Source, Task
+from tailorbird.kinds import Method, Modality, Task
 from tailorbird.lesson import Evidence, Lesson, Link, Truth, Workshop
 from tailorbird.plug import names, parse
+from tailorbird.types import BodyFolder
 
 ROWS, TRAIN, HELD = 240, 120, 40
 SEEDS = range(20)
@@ -23,12 +25,12 @@ TASKS = {"softmax": "classify", "sigmoid": "multilabel", "identity": "regress"}
 
 
 @pytest.fixture
-def lesson(tmp_path: Path) -> Lesson:
-    """Made sentences, seen by a toy body; what they mean is filled in by each test."""
+def lesson(tmp_path: Path, method: str, suited: Callable[[str], BodyFolder]) -> Lesson:
+    """Made sentences, seen by a small body; what they mean is filled in by each test."""
     rng = np.random.default_rng(0)
     words = np.array(["film", "actor", "story", "light", "road", "music", "dog", "river", "house", "song"])
     texts = [" ".join(rng.choice(words, 5)) for _ in range(ROWS)]
-    body, modality = parse("source", "toy:text", Source).open(), parse("modality", "text:max_tokens=16", Modality)
+    body, modality = suited(method), parse("modality", "text:max_tokens=16", Modality)
     choice = reopen(body, modality, "torch", threads=1, device="cpu")
     found, errors = encode(choice.encoder, modality.reader(body), texts, threads=1)
     assert not errors

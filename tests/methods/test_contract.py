@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from tailorbird.engine.choose import reopen
 from tailorbird.engine.features import columns, encode
-from tailorbird.kinds import Method, Modality, Source
+from tailorbird.kinds import Method, Modality
 from tailorbird.lesson import Lesson, Link, Tailored, Truth, Workshop
 from tailorbird.plug import names, parse
 from tailorbird.types import BodyFolder
@@ -19,6 +20,7 @@ from tailorbird.types import BodyFolder
 WORDS = ("warm", "dull", "plain")
 LINKS: tuple[Link, ...] = ("softmax", "sigmoid", "identity")
 N = 90
+Suited = Callable[[str], BodyFolder]
 pytestmark = pytest.mark.parametrize("name", names("method"))
 
 
@@ -40,8 +42,7 @@ def features(body: BodyFolder, values: list[str]) -> dict[str, np.ndarray]:
     return {depth: columns(encoder.depths, (depth,), found) for depth, _ in encoder.depths}
 
 
-def lesson(link: Link, n_validation: int, folder: Path) -> Lesson:
-    body = parse("source", "toy:text", Source).pull()
+def lesson(link: Link, n_validation: int, folder: Path, body: BodyFolder) -> Lesson:
     word = np.arange(N) % 3
     values = [f"{WORDS[k] * 3} {i}" for i, k in enumerate(word)]
     y, n_labels = truth(link, word)
@@ -70,9 +71,9 @@ def learned(link: Link, given: Lesson, answers: np.ndarray) -> bool:
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("n_validation", [0, 30])
 def test_what_is_tailored_answers_in_the_form_of_the_link(
-    name: str, link: Link, n_validation: int, tmp_path: Path
+    name: str, link: Link, n_validation: int, tmp_path: Path, suited: Suited
 ) -> None:
-    given = lesson(link, n_validation, tmp_path)
+    given = lesson(link, n_validation, tmp_path, suited(name))
     tailored = parse("method", name, Method).tailor(given)
     head, answers = tailored.head, scores(tailored, given)
     assert head.link == link and answers.shape == (N, given.n_labels) and np.isfinite(answers).all()
@@ -89,9 +90,9 @@ def test_what_is_tailored_answers_in_the_form_of_the_link(
 
 @pytest.mark.parametrize("link", LINKS)
 def test_a_lesson_stays_as_it_was_and_what_is_written_stays_in_its_folder(
-    name: str, link: Link, tmp_path: Path
+    name: str, link: Link, tmp_path: Path, suited: Suited
 ) -> None:
-    given = lesson(link, 30, tmp_path / "own")
+    given = lesson(link, 30, tmp_path / "own", suited(name))
     (tmp_path / "own").mkdir()
     before = {depth: x.copy() for depth, x in given.features.items()}
     y = given.y.copy()
@@ -101,15 +102,17 @@ def test_a_lesson_stays_as_it_was_and_what_is_written_stays_in_its_folder(
     assert body is None or (tmp_path / "own") in body.folder.parents
 
 
-def test_the_same_lesson_gives_the_same_answers(name: str, tmp_path: Path) -> None:
-    given = lesson("softmax", 30, tmp_path)
+def test_the_same_lesson_gives_the_same_answers(name: str, tmp_path: Path, suited: Suited) -> None:
+    given = lesson("softmax", 30, tmp_path, suited(name))
     method = parse("method", name, Method)
     first, again = (scores(method.tailor(given), given) for _ in range(2))
     assert first.tobytes() == again.tobytes()
 
 
-def test_rows_that_are_neither_learned_from_nor_validated_are_not_looked_at(name: str, tmp_path: Path) -> None:
-    given = lesson("identity", 30, tmp_path)
+def test_rows_that_are_neither_learned_from_nor_validated_are_not_looked_at(
+    name: str, tmp_path: Path, suited: Suited
+) -> None:
+    given = lesson("identity", 30, tmp_path, suited(name))
     part = replace(given, train=given.train[:50])
     method = parse("method", name, Method)
     hidden = np.setdiff1d(np.arange(N), np.concatenate([part.train, part.validation]))

@@ -19,9 +19,10 @@ from tailorbird.engine.features import columns, encode
 from tailorbird.errors import BadSpelling
 from tailorbird.kinds import Encoder, Method, Modality, Runtime, Source
 from tailorbird.lesson import Head, Lesson, Link, Tailored, Workshop
-from tailorbird.methods import finetune
+from tailorbird.methods import _tuning, finetune
+from tailorbird.methods._mirror import may_flip
 from tailorbird.methods._network import Learner, Network, Targets, judged
-from tailorbird.methods.finetune import Finetune, may_flip
+from tailorbird.methods.finetune import Finetune
 from tailorbird.plug import parse
 from tailorbird.store.bodies import open_body, write_body
 from tailorbird.types import BodyFolder, Value
@@ -104,22 +105,6 @@ def answers(done: Tailored, values: list[Value]) -> NDArray[np.float64]:
 QUICK = "finetune:epochs=8,rate=0.01"
 
 
-@pytest.fixture
-def tiny_bert(tmp_path: Path) -> BodyFolder:
-    """Three layers of random weights that read the toy's tokens."""
-    from transformers import BertConfig, BertModel
-
-    toy = parse("source", "toy:text", Source).open()
-    folder = tmp_path / "bert"
-    sizes = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        BertModel(BertConfig(vocab_size=80, **sizes), add_pooling_layer=False).save_pretrained(folder)
-    (folder / "tokenizer.json").write_bytes((toy.folder / "tokenizer.json").read_bytes())
-    made = {"spelling": "toy:bert", "architecture": "transformers", "modality": "text:max_tokens=32"}
-    return write_body(folder, **made, settings={}, card={"title": "tiny"})
-
-
 # ---- what is learned ------------------------------------------------------------------------------------------------
 
 
@@ -139,8 +124,8 @@ def test_what_is_written_answers_as_what_learned(
 ) -> None:
     given = lesson(tmp_path, request.getfixturevalue("tiny_bert") if body == "bert" else body, link)
     kept: list[Any] = []
-    written = finetune._written
-    monkeypatch.setattr(finetune, "_written", lambda *given: kept.append(given[1]) or written(*given))
+    written = _tuning._written
+    monkeypatch.setattr(_tuning, "_written", lambda *given: kept.append(given[1]) or written(*given))
     done = tailored(given, "finetune:epochs=2,rate=0.01")
     (learner,), rows = kept, np.arange(60)
     outputs = learner.outputs(rows)
