@@ -97,6 +97,43 @@ def test_many_rows_are_split(tmp_path: Path) -> None:
     assert 0.15 < rows["test"] / 800 < 0.25 and 0.06 < rows["validation"] / 800 < 0.14
 
 
+@pytest.mark.parametrize("method", ["finetune:epochs=1", "auto"])
+def test_what_began_in_half_precision_answers_in_full(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """auto, without time to let the body learn, keeps the frozen one."""
+    from tailorbird.engine import choose, fitting
+    from tailorbird.methods import auto
+    from tailorbird.plug import load
+
+    plug = load("runtime", "openvino")
+    monkeypatch.setattr(plug, "halves", classmethod(lambda cls, device: True))
+    monkeypatch.setattr(load("runtime", "torch"), "halves", classmethod(lambda cls, device: False))
+    monkeypatch.setattr(auto, "_LEAST_SECONDS", float("inf"))
+    asked: list[tuple[bool, str]] = []
+
+    def watched(*given: object, **named: object) -> choose.Choice:
+        found = choose.choose(*given, **named)  # type: ignore[arg-type]
+        asked.append((bool(named.get("half")), found.runtime))
+        return found
+
+    monkeypatch.setattr("tailorbird.engine.material.choose", watched)
+    monkeypatch.setattr(fitting, "choose", watched)
+    named = {**FIT, "method": method, "runtime": "openvino"}
+    p = tb.fit(table(tmp_path / "data.csv", 800), out=tmp_path / "model", **named)
+    assert asked == [(True, "openvino:precision=bf16"), (False, "openvino")]
+    assert p.report is not None and p.report.runtime == p.runtime == "openvino"
+    assert p.tuned == (method != "auto")
+    assert tb.verify(tmp_path / "model").ok and (p.tuned == (tmp_path / "model" / "graph").is_dir())
+
+
+def test_a_tuned_model_of_few_rows_has_its_graph_too(tmp_path: Path) -> None:
+    named = {**FIT, "method": "finetune:epochs=1", "runtime": "onnx"}
+    p = tb.fit(table(tmp_path / "data.csv", 60), out=tmp_path / "model", **named)
+    assert p.report is not None and p.report.notes["out_of_fold"] and p.runtime == "onnx"
+    assert (tmp_path / "model" / "graph" / "body.onnx").is_file()
+
+
 def test_a_reopened_model_answers_as_it_did(model: Predictor) -> None:
     assert model.path is not None
     texts = ["a good film", "a bad film", ""]
