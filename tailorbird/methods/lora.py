@@ -44,7 +44,7 @@ class Lora(Tuning):
             r=self.rank, lora_alpha=self.alpha or 2 * self.rank, target_modules=names, use_dora=self.dora
         )
         with torch.random.fork_rng([]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # peft draws from it, and from no other
             inject_adapter_in_model(config, body)
         added = [p for full, p in body.named_parameters() if ".lora_" in full]
         assert added, "peft has put additions beside the layers that it was given"

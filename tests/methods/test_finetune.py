@@ -20,6 +20,7 @@ from tailorbird.errors import BadSpelling
 from tailorbird.kinds import Encoder, Method, Modality, Runtime, Source
 from tailorbird.lesson import Head, Lesson, Link, Tailored, Workshop
 from tailorbird.methods import _tuning, finetune
+from tailorbird.methods._first import parts_of
 from tailorbird.methods._mirror import may_flip
 from tailorbird.methods._network import Learner, Network, Targets, judged
 from tailorbird.methods.finetune import Finetune
@@ -323,7 +324,7 @@ def test_without_validation_rows_some_clusters_judge_or_nothing_does(tmp_path: P
     given = replace(given, train=given.train[:n], clusters=np.arange(N) // 2)
     done = tailored(given, "finetune:epochs=1")
     assert done.head.notes["held_out"] == held
-    parts = finetune._parts(given)
+    parts = parts_of(given)
     assert set(parts.learn) | set(parts.held) == set(given.train)
     assert not set(given.clusters[parts.learn]) & set(given.clusters[parts.held])  # type: ignore[index]
     assert done.head.notes["steps"] > 0 and (len(parts.held) > 0) == (done.head.temperature != 1.0)
