@@ -69,8 +69,8 @@ def outcome(method: str, lesson: Lesson, seed: int) -> str:
 @pytest.mark.parametrize("link", TASKS)
 @pytest.mark.parametrize("method", names("method"))
 def test_of_twenty_models_of_chance_one_at_most_is_called_better(method: str, link: Link, lesson: Lesson) -> None:
-    """A fair test says "better" of chance in one of forty, so of twenty it does so twice or more for one in eleven: with
-    so many methods and links some are among them. They are looked at again, on eighty seeds more."""
+    """A fair test says "better" of chance in one of forty, and of twenty twice or more in one of eleven times. With so
+    many methods and links that happens, and they are looked at again, on eighty seeds more."""
     outcomes = [outcome(method, replace(lesson, link=link), seed) for seed in SEEDS]
     if outcomes.count("better") > 1:
         outcomes += [outcome(method, replace(lesson, link=link), seed) for seed in MORE_SEEDS]
