@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
+from tailorbird.bodies import base
 from tailorbird.plug import Plug
 from tailorbird.store import files, graphs
-from tailorbird.store.bodies import weight_files
 from tailorbird.types import BodyFolder
 
 _LEAST_NUMBERS = 64  # smaller constants may be numbers of the architecture, such as the scale of attention
@@ -32,8 +31,7 @@ def regraft(body: BodyFolder, like: BodyFolder, modality: Plug) -> Path | None:
     if found is None:
         return None
     model = onnx.load(str(found / graphs.MODEL))
-    before = _weights(like)
-    after = {**before, **_weights(body)}  # what never learns need not be among what was learned
+    before, after = _weights(like), _weights(body)
     known = _by_content(before)
     missing = {name for name in before if not np.array_equal(before[name], after[name])}
     for tensor in model.graph.initializer:
@@ -63,7 +61,8 @@ def regraft(body: BodyFolder, like: BodyFolder, modality: Plug) -> Path | None:
 
 
 def _weights(body: BodyFolder) -> Arrays:
-    return {name: array for file in weight_files(body.folder) for name, array in load_file(body.folder / file).items()}
+    # By the names of the architecture: a published file may have others, and numbers that numpy does not know.
+    return {name: tensor.numpy() for name, tensor in base.build(body).weights().items()}
 
 
 def _by_content(weights: Arrays) -> Mapping[bytes, list[tuple[str, bool]]]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tailorbird import __version__
@@ -14,7 +14,7 @@ from tailorbird.engine.features import cores
 from tailorbird.engine.race import least_cosine, race, sample
 from tailorbird.errors import BadBody, BadItem, BadOutput, BadSpelling, MissingExtra
 from tailorbird.kinds import Encoder, Modality, Runtime
-from tailorbird.plug import missing_extra, names, needs, parse
+from tailorbird.plug import load, missing_extra, names, needs
 from tailorbird.progress import stage, tell
 from tailorbird.store import files, graphs
 from tailorbird.types import JSON, BodyFolder, Device, Value
@@ -106,6 +106,12 @@ def choose(
             return _chosen(where, halved, values, remember)
         except BadBody:
             tell(f"{body.spelling} loses too much in half precision")
+    if like is not None:
+        try:
+            return _chosen(where, able, values, remember)
+        except BadBody:  # what the exporter made of several weights, and regraft could not see
+            graphs.drop(body, modality)
+            where = replace(where, like=None)
     return _chosen(where, able, values, remember)
 
 
@@ -154,7 +160,9 @@ def _each_installed() -> Iterator[tuple[str, Runtime]]:
 
 
 def _runtime(name: str) -> Runtime:
-    return parse("runtime", name, Runtime)
+    plug = load("runtime", name)  # by name alone: its fields are chosen here, and not by a user
+    assert issubclass(plug, Runtime), f"runtimes/{name}.py holds no Runtime"
+    return plug()
 
 
 def _device(device: Device, runtimes: Runtimes) -> Device:

@@ -33,6 +33,7 @@ from tailorbird.types import BodyFolder, Finding, Report, Story
 _CURVE_SECONDS = 20.0  # that the learning curve may take
 _CURVE_SECONDS_OF_TUNED = 3.0  # where it is of a probe, and so only hints at what more rows would bring
 _SEAL_SECONDS = 15.0  # judging, the report, and a fresh process that answers the golden examples
+_FULL_COST = 4.0  # times what features of half precision cost; 3.3 was measured
 _EXPORT_SECONDS = 30.0  # a body that learned: its graph, and a look at whether it agrees with torch
 
 
@@ -118,7 +119,8 @@ class _Fit:
     def _spare_s(self, shop: Shop, material: Material) -> float:
         """Seconds to keep for what comes after learning: the tuned body's export and its test rows, and the sealing."""
         n_held = 0 if shop.parts.folds is not None else len(shop.parts.test)
-        answering = n_held / max(material.choice.speeds.get(material.choice.runtime, 50.0), 1e-3)
+        slower = _FULL_COST if material.half else 1.0
+        answering = slower * n_held / max(material.choice.speeds.get(material.choice.runtime, 50.0), 1e-3)
         return _SEAL_SECONDS + _EXPORT_SECONDS + 1.5 * answering
 
     def _story(

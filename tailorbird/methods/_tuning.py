@@ -1,4 +1,4 @@
-"""How a body learns with its head, whichever of its weights do: what finetune, lora and bitfit share."""
+"""How a body learns with its head, whichever of its weights do: what finetune and lora share."""
 
 from __future__ import annotations
 

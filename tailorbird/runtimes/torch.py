@@ -35,9 +35,7 @@ class Torch(Runtime):
 
     @classmethod
     def halves(cls, device: str) -> bool:
-        able = torch.cpu.get_capabilities()
-        whole = able.get("amx_bf16") if device == "cpu" else torch.cuda.is_bf16_supported(including_emulation=False)
-        return bool(whole)
+        return device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
     def open(self, body: BodyFolder, graph: Path | None, threads: int, device: Device) -> Encoder:
         if device == "cuda" and not self.reaches("cuda"):

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 
 from tailorbird.bodies import base
 from tailorbird.bodies.export import export
@@ -16,7 +18,7 @@ from tailorbird.bodies.regraft import regraft
 from tailorbird.kinds import Modality, Runtime
 from tailorbird.plug import parse
 from tailorbird.store import graphs
-from tailorbird.store.bodies import write_learned
+from tailorbird.store.bodies import write_body, write_learned
 from tailorbird.types import BodyFolder
 
 MODALITY = parse("modality", "text:max_tokens=32", Modality)
@@ -53,6 +55,24 @@ def test_it_answers_as_the_body_that_learned(body: BodyFolder, tmp_path: Path) -
     torch_says = answers("torch", new, None)
     np.testing.assert_allclose(answers("onnx", new, graph), torch_says, atol=1e-5)
     assert np.abs(answers("torch", old, None) - torch_says).max() > 0.1
+
+
+def test_names_and_numbers_of_a_published_file_do_not_matter(body: BodyFolder, tmp_path: Path) -> None:
+    """Many files call the weights bert.NAME, and keep them in bfloat16."""
+    old = learned(body, tmp_path / "old")
+    named = {f"bert.{name}": torch.from_numpy(x).bfloat16() for name, x in weights(old).items() if x.dtype.kind == "f"}
+    published = tmp_path / "published"
+    published.mkdir()
+    for name in ("config.json", "tokenizer.json"):
+        (published / name).write_bytes((body.folder / name).read_bytes())
+    save_file(named, published / "model.safetensors")
+    made = {"spelling": "toy:published", "architecture": "transformers", "modality": "text:max_tokens=32"}
+    found = write_body(published, **made, settings={}, card={"title": "published"})
+    export(found, base.build(found), MODALITY, ARRAYS)
+    new = learned(found, tmp_path / "new")
+    graph = regraft(new, found, MODALITY)
+    assert graph is not None
+    np.testing.assert_allclose(answers("onnx", new, graph), answers("torch", new, None), atol=1e-5)
 
 
 def test_weights_that_were_alike_are_not_guessed(body: BodyFolder, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tailorbird.bodies import base
 from tailorbird.engine import choose as module
 from tailorbird.engine.choose import choose, reopen
 from tailorbird.engine.features import cores
@@ -18,6 +20,7 @@ from tailorbird.errors import BadBody, BadOutput, BadSpelling, MissingExtra
 from tailorbird.kinds import Modality, Runtime, Source
 from tailorbird.plug import load, names, parse
 from tailorbird.store import files, graphs
+from tailorbird.store.bodies import write_learned
 from tailorbird.types import BodyFolder
 
 TEXTS = ["a warm and funny film", "dull", "not for me", "see it twice"]
@@ -75,7 +78,7 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 raise MissingExtra(f"runtime {name!r} needs the package {name!r}", f"pip install {name}")
             return load(kind, name)
 
-        monkeypatch.setattr("tailorbird.plug.load", installed)
+        monkeypatch.setattr(module, "load", installed)
 
     return remove
 
@@ -148,6 +151,39 @@ def test_half_precision_that_loses_too_much_is_passed_over(
 
     monkeypatch.setattr(halved, "open", coarse)
     assert "bf16" not in choose(body, MODALITY, TEXTS, threads=1, half=True).runtime
+
+
+def test_a_graph_with_the_wrong_weights_is_exported_anew(
+    body: BodyFolder, speeds: Speeds, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tuned = learned(body, tmp_path / "tuned", 0.5)
+
+    def wrong(asked: BodyFolder, like: BodyFolder, modality: Modality) -> Path:
+        found = graphs.find(like, modality)
+        assert found is not None and asked.fingerprint == tuned.fingerprint
+
+        def fill(target: Path) -> graphs.Graph:
+            shutil.copyfile(found / graphs.MODEL, target / graphs.MODEL)
+            return replace(graphs.read(found), fingerprint=tuned.fingerprint)
+
+        return graphs.write(tuned, modality, fill)
+
+    monkeypatch.setattr("tailorbird.bodies.regraft.regraft", wrong)
+    choice = choose(tuned, MODALITY, TEXTS, runtime="onnx", threads=1, like=body, remember=False)
+    assert choice.runtime == "onnx" and choice.parity["onnx"] >= 0.9999
+
+
+@pytest.mark.parametrize("runtime", ["openvino:precision=bf16", "onnx:precision=bf16"])
+def test_precision_is_not_for_a_user_to_choose(body: BodyFolder, runtime: str) -> None:
+    with pytest.raises(BadSpelling):
+        choose(body, MODALITY, TEXTS, runtime=runtime, threads=1)
+
+
+def learned(body: BodyFolder, folder: Path, by: float) -> BodyFolder:
+    rng = np.random.default_rng(0)
+    weights = {name: x.numpy() for name, x in base.build(body).weights().items()}
+    moved = {name: x + rng.normal(0, by, x.shape).astype(x.dtype) for name, x in weights.items()}
+    return write_learned(body, folder, moved, "a test")
 
 
 def test_a_choice_is_remembered_and_not_measured_again(

@@ -20,7 +20,7 @@ from tailorbird.plug import names, parse
 from tailorbird.types import BodyFolder
 
 ROWS, TRAIN, HELD = 240, 120, 40
-SEEDS, MORE_SEEDS = range(20), range(20, 100)
+SEEDS = range(20)
 TASKS = {"softmax": "classify", "sigmoid": "multilabel", "identity": "regress"}
 
 
@@ -69,9 +69,5 @@ def outcome(method: str, lesson: Lesson, seed: int) -> str:
 @pytest.mark.parametrize("link", TASKS)
 @pytest.mark.parametrize("method", names("method"))
 def test_of_twenty_models_of_chance_one_at_most_is_called_better(method: str, link: Link, lesson: Lesson) -> None:
-    """A fair test says "better" of chance in one of forty, and of twenty twice or more in one of eleven times. With so
-    many methods and links that happens, and they are looked at again, on eighty seeds more."""
     outcomes = [outcome(method, replace(lesson, link=link), seed) for seed in SEEDS]
-    if outcomes.count("better") > 1:
-        outcomes += [outcome(method, replace(lesson, link=link), seed) for seed in MORE_SEEDS]
-    assert outcomes.count("better") <= len(outcomes) // 20, outcomes
+    assert outcomes.count("better") <= 1, outcomes
