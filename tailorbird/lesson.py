@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tailorbird.engine.journal import Lap
     from tailorbird.kinds import Modality
 
 # What is true of n rows, in the form of the link of the task: softmax: numbers of labels, (n,) int64; sigmoid: which
@@ -75,6 +76,7 @@ class Workshop:
     folder: Path  # an empty place; a body that learned is written into a new folder in it
     threads: int
     device: Device
+    laps: Callable[[], Lap] | None = None  # where a learning keeps how far it is; each one asks for the next
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,9 @@ FOLDERS = (
 )
 NEED_TRAIN = {  # by nature, as bodies/ and methods/ do
     "tailorbird.runtimes.torch": "it is torch's own runtime",
+    "tailorbird.engine.keeping": "it trains with torch",
     "tailorbird.engine.loop": "it trains with torch",
+    "tailorbird.engine.optimizers": "it trains with torch",
     "tailorbird.engine.lamb": "it moves weights of torch",
     "tailorbird.engine.descent": "it solves with scipy",
     "tailorbird.engine.solve": "it solves with scipy",

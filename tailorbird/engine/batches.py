@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -124,10 +124,10 @@ class Feed:
         steps = [pool[step] for pool in pools for step in alike(self.shelf.costs(pool), self._step_budget)]
         return [self.shelf.parts(steps[i]) for i in rng.permutation(len(steps))]
 
-    def steps(self) -> Generator[list[Batch], None, None]:
-        """The batches of each step, without end."""
+    def steps(self, done: int = 0) -> Generator[list[Batch], None, None]:
+        """The batches of each step, without end. done: steps to pass over."""
         tasks = ([(epoch, rows) for rows in parts] for epoch in count() for parts in self.plan(epoch))
-        return _ahead(tasks, self._make, self.shelf.threads)
+        return _ahead(islice(tasks, done, None), self._make, self.shelf.threads)
 
     @property
     def _step_budget(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from tailorbird.errors import BadSpelling
@@ -21,6 +21,10 @@ class Budget:
     start: float  # time.monotonic()
     seconds: float | None
     typed: str | None
+
+    def after(self, seconds: float) -> Budget:
+        """The same with so many seconds spent before it began."""
+        return replace(self, start=self.start - seconds)
 
     @property
     def left_s(self) -> float:
@@ -43,11 +47,16 @@ def budget(typed: str | None) -> Budget:
     """The budget that begins now: "240", "90s", "10m" or "1.5h". Raises BadSpelling."""
     if typed is None:
         return Budget(time.monotonic(), None, None)
+    return Budget(time.monotonic(), seconds_of(typed, "--budget"), typed)
+
+
+def seconds_of(typed: str, option: str) -> float:
+    """Seconds as a user types them after an option: "240", "90s", "10m" or "1.5h". Raises BadSpelling."""
     match = _SPELLED.fullmatch(str(typed))
     seconds = float(match[1]) * _UNITS_S[match[2].lower() or "s"] if match else 0.0
     if seconds <= 0:
-        raise BadSpelling(f"--budget {typed!r} is no time", "--budget 90s, --budget 10m or --budget 1h")
-    return Budget(time.monotonic(), seconds, typed)
+        raise BadSpelling(f"{option} {typed!r} is no time", f"{option} 90s, {option} 10m or {option} 1h")
+    return seconds
 
 
 def _round_up(seconds: float) -> str:

@@ -248,12 +248,13 @@ def _key(where: _Place, able: Runtimes) -> str:
         "versions": {name: plug.version() for name, plug in able.items()},
         "threads": where.threads,
         "device": where.device,
-        "processor": _processor(),
+        "processor": processor(),
     }
     return hashlib.sha256(files.canonical(told)).hexdigest()[:32]
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The model of this machine's processor."""
     described = Path("/proc/cpuinfo")  # on Linux, where the platform module knows no more than "x86_64"
     lines = described.read_text().splitlines() if described.is_file() else []
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")

@@ -35,6 +35,7 @@ Item = tuple[int, Ready]  # the place of a row, and what was loaded for it
 Batch = tuple[NDArray[np.int64], NDArray[np.float32]]  # places of rows (b,), and their features (b, d)
 Errors = dict[int, BadItem]
 Digest = Callable[[Value], bytes]
+Planned = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
 def encode(
@@ -45,22 +46,25 @@ def encode(
     known: Namespace | None = None,
     *,
     digest: Digest | None = None,
+    planned: Planned | None = None,
     threads: int = 0,
 ) -> tuple[NDArray[np.float32], Errors]:
     """Features of all depths side by side, (n, d), and by its place what could not be loaded; such a row is NaN.
 
-    digests: (n, 32) of the values' contents, so that equal ones are encoded once; None: all are taken as distinct.
-    known: rows found there are not encoded, and new ones are added in shards as the work goes on.
-    digest: gives the digests; a file that has another one once it was loaded is an error, so that no features are kept
-    for a content that they are not of. threads: that load values; 0 takes all cores."""
+    digests: (n, 32) of the contents, so that equal ones are encoded once; None: all are taken as distinct. known: rows
+    found there are not encoded, and new ones are added in shards as the work goes on. digest: gives the digests; a file
+    that has another one once it was loaded is an error, so that no features are kept for a content that they are not
+    of. planned: unknown keys -> those that were unknown when an interrupted work began, for the same batches. threads:
+    that load values; 0 takes all cores."""
     first, place = _distinct(digests, len(values))
     rows = np.full((len(first), sum(width for _, width in encoder.depths)), np.nan, dtype=np.float32)
     keeper = None if known is None or digests is None else _Keeper(known, digests[first])
     todo = np.arange(len(first)) if keeper is None else keeper.recall(rows)
     errors: Errors = {}
     if len(todo):
-        chosen = {int(k): values[first[k]] for k in todo}
-        batches = flow(encoder, reader, list(chosen.items()), errors, threads)
+        again = [] if keeper is None or planned is None else keeper.again(todo, planned)
+        chosen = {k: values[first[k]] for k in sorted([*todo.tolist(), *again])}
+        batches = flow(encoder, reader, list(chosen.items()), errors, threads, frozenset(again))
         if digest is not None and digests is not None:
             batches = _unchanged(batches, chosen, digests[first], digest, errors)
         with stage("encoding", len(todo)) as advance:
@@ -69,9 +73,9 @@ def encode(
                 if keeper is not None:
                     keeper.add(places, features)
                 advance(len(places))
-            if keeper is not None:
-                keeper.flush()
             advance(len(errors))
+        if keeper is not None:
+            keeper.flush()
     if len(first) == len(values):
         return rows, errors
     return rows[place], {i: errors[k] for i, k in enumerate(place) if k in errors}
@@ -130,6 +134,12 @@ class _Keeper:
             rows[mask] = found
         return np.flatnonzero(~mask)
 
+    def again(self, todo: NDArray[np.int64], planned: Planned) -> list[int]:
+        """Places that are known, and stood in batches with those that are not when the work was planned."""
+        keys = {key.tobytes() for key in planned(self._keys[todo])}
+        missing = set(todo.tolist())
+        return [k for k, key in enumerate(self._keys) if k not in missing and key.tobytes() in keys]
+
     def add(self, places: NDArray[np.int64], features: NDArray[np.float32]) -> None:
         self._waiting.append((places, features))
         many = sum(len(waiting) for waiting, _ in self._waiting) >= _SHARD_ROWS
@@ -172,11 +182,17 @@ def _is(told: bytes, value: Value, digest: Digest) -> bool:
 
 
 def flow(
-    encoder: Encoder, reader: Reader, values: Sequence[tuple[int, Value]], errors: Errors, threads: int = 0
+    encoder: Encoder,
+    reader: Reader,
+    values: Sequence[tuple[int, Value]],
+    errors: Errors,
+    threads: int = 0,
+    known: frozenset[int] = frozenset(),
 ) -> Iterator[Batch]:
     """Places and features, batch by batch as they are done. What could not be loaded goes into `errors`.
 
-    threads: that load values; 0 takes all cores. The encoder has lanes of its own."""
+    threads: that load values; 0 takes all cores. The encoder has lanes of its own. known: places that only give their
+    batch its shape; a batch of nothing else is left out."""
     n_loaders = cores(threads)
     loaders, lanes = ThreadPoolExecutor(n_loaders), ThreadPoolExecutor(encoder.lanes)
     running: deque[list[Future[Batch]]] = deque()
@@ -187,7 +203,9 @@ def flow(
     try:
         for window in _windows(_loaded(loaders, reader, values, errors, _AHEAD_CHUNKS * n_loaders)):
             batches = cut([reader.cost(ready) for _, ready in window], reader.budget, encoder.lanes)
-            running.append([lanes.submit(run, [window[i] for i in batch]) for batch in batches])
+            items = ([window[i] for i in batch] for batch in batches)
+            wanted = [batch for batch in items if any(k not in known for k, _ in batch)]
+            running.append([lanes.submit(run, batch) for batch in wanted])
             while len(running) > 1:  # one window is loaded while one is encoded; no more are held
                 yield from (future.result() for future in running.popleft())
         for futures in running:

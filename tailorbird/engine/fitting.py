@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,17 @@ from tailorbird.data import doctor as rows_doctor
 from tailorbird.data.cases import findings_of
 from tailorbird.data.split import Split
 from tailorbird.engine import doctor
-from tailorbird.engine.budget import DEFAULT, Budget, budget
+from tailorbird.engine.budget import DEFAULT, Budget, budget, seconds_of
 from tailorbird.engine.choose import Choice, choose
 from tailorbird.engine.clock import Clock
 from tailorbird.engine.curve import learning_curve
 from tailorbird.engine.features import cores
+from tailorbird.engine.journal import Journal, journal
 from tailorbird.engine.judge import Judgement, judge
 from tailorbird.engine.learn import Learned, Trial, baselines_for, learn_and_try
 from tailorbird.engine.material import Material, beginnings, gather_features, lesson_from
 from tailorbird.engine.predictor import Predictor
+from tailorbird.engine.resuming import check_same
 from tailorbird.engine.seal import Sealing, check_place, golden_values, write_artifact
 from tailorbird.engine.shop import Order, Plugs, Shop, learned_from, open_shop, plugs_of
 from tailorbird.engine.story import tell_story
@@ -27,7 +30,6 @@ from tailorbird.errors import check_seed
 from tailorbird.lesson import Lesson, Tailored, Workshop
 from tailorbird.plug import needs
 from tailorbird.progress import tell_finding
-from tailorbird.store import files
 from tailorbird.types import BodyFolder, Finding, Report, Story
 
 _CURVE_SECONDS = 20.0  # that the learning curve may take
@@ -42,13 +44,16 @@ def run(order: Order) -> Predictor:
     limit, clock = budget(order.budget or (DEFAULT if order.method.startswith("auto") else None)), Clock()
     check_seed(order.seed)
     plugs = plugs_of(order)
-    check_place(Path(order.out), order.force)
+    every_s = seconds_of(order.checkpoint_every, "--checkpoint-every")
+    out = Path(order.out)
+    check_place(out, order.force or order.resume)
     needs("fit", "sklearn", "scipy", "cleanlab", "threadpoolctl", "jinja2", *plugs.method.needs)
     from threadpoolctl import threadpool_limits  # scikit-learn brings it; answering does without both
 
     threads = cores(order.threads)
-    with threadpool_limits(threads), files.work_folder() as folder:
-        return _Fit(order, plugs, threads, clock, limit, folder).run()
+    begun = journal(out, order.plain(), resume=order.resume, force=order.force, every_s=every_s, threads=threads)
+    with threadpool_limits(threads), begun as notes:
+        return _Fit(order, plugs, threads, clock, limit.after(notes.spent_s), notes).run()
 
 
 @dataclass(frozen=True)
@@ -60,16 +65,18 @@ class _Fit:
     threads: int
     clock: Clock
     limit: Budget
-    folder: Path  # for bodies that learn, until the model is sealed
+    journal: Journal
 
     def run(self) -> Predictor:
         order, clock = self.order, self.clock
         with clock.at("read"):
             shop = open_shop(order, self.plugs)
+            check_same(self.journal, shop)
         with clock.at("features"):
             material = gather_features(
                 shop.checked, shop.body, shop.modality, runtime=order.runtime, threads=self.threads,
                 device=order.device, limit=self.limit, half=self.plugs.method.tunes and shop.parts.folds is None,
+                planned=partial(self.journal.array, "features"),
             )  # fmt: skip
         with clock.at("check"):
             findings = self._findings(shop, material)
@@ -89,7 +96,7 @@ class _Fit:
         golden = golden_values(material.evidence.values, trial.rows, order.seed)
         embed = order.embed or learned.tailored.body is not None
         sealing = Sealing(replace(p, report=report, path=Path(order.out)), report, order.plain(), golden, embed, thumbs)
-        sealed = write_artifact(sealing, Path(order.out), replace=order.force)
+        sealed = write_artifact(sealing, Path(order.out), replace=order.force or self.journal.replaces)
         return replace(sealed, report=replace(report, seconds=clock.seconds()))
 
     def _findings(self, shop: Shop, material: Material) -> tuple[Finding, ...]:
@@ -107,9 +114,10 @@ class _Fit:
             shop.modality,
             material.evidence.values,
             shop.labels,
-            self.folder,
+            self.journal.work,
             self.threads,
             self.order.device,
+            self.journal.lap,
         )
         lesson = lesson_from(
             material, shop.task, shop.y, len(shop.labels), shop.parts, weights=self.order.weights, seed=self.order.seed

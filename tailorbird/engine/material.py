@@ -13,7 +13,7 @@ from tailorbird.data.check import Checked, Memory
 from tailorbird.data.split import Split
 from tailorbird.engine.budget import Budget
 from tailorbird.engine.choose import Choice, choose
-from tailorbird.engine.features import columns, encode, namespace_of
+from tailorbird.engine.features import Planned, columns, encode, namespace_of
 from tailorbird.errors import BadData
 from tailorbird.kinds import Modality, Task
 from tailorbird.lesson import Evidence, Lesson, Truth
@@ -58,9 +58,10 @@ def gather_features(
     device: Device,
     limit: Budget,
     half: bool = False,
+    planned: Planned | None = None,
 ) -> Material:
     """Choose a runtime on the first rows, and encode every row with it, out of the cache where it can. half: features
-    are only learned from, so bfloat16 will do.
+    are only learned from, so bfloat16 will do; planned: see encode.
 
     Raises BadSpelling if the budget does not suffice for that, and for the little that a model needs beside."""
     wanted = None if runtime == "auto" else runtime
@@ -72,11 +73,11 @@ def gather_features(
         f"reading {n_unknown:,} rows takes about {encoding:.0f} s here, and to measure and seal a model {_REST_S:.0f} s"
     )
     limit.check(encoding + _REST_S, reading)
-    return Material(checked, choice, known_features(choice, body, modality, checked), half)
+    return Material(checked, choice, known_features(choice, body, modality, checked, planned), half)
 
 
 def known_features(
-    choice: Choice, body: BodyFolder, modality: Modality, checked: Checked
+    choice: Choice, body: BodyFolder, modality: Modality, checked: Checked, planned: Planned | None = None
 ) -> dict[str, NDArray[np.float32]]:
     """Features of every checked row by depth, (n, d) each; from the cache where it has them, and kept there."""
     space = namespace_of(body, modality, choice.runtime, choice.encoder, choice.graph)
@@ -87,6 +88,7 @@ def known_features(
         checked.digests,
         space,
         digest=modality.digest,
+        planned=planned,
         threads=choice.threads,
     )
     for place, error in errors.items():

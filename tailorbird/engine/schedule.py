@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from math import ceil
+
+from tailorbird.types import JSON
 
 WARM_UP = 0.1  # share of the steps in which the rate rises
 _TIMED_STEPS = 8  # after which their number is settled; the first one is not counted, for it is slower
@@ -33,7 +36,18 @@ class Pace:
         self.n_steps, self.n_looks = n_steps, n_looks
         self._deadline = deadline
         self._look_s = self._began = 0.0
+        self._from = 1  # the step after which the clock was started
         self._settled = deadline is None
+
+    def plain(self) -> dict[str, JSON]:
+        """What was settled, as JSON."""
+        return {name: getattr(self, name) for name in ("n_steps", "n_looks", "_look_s", "_settled")}
+
+    def resume(self, told: Mapping[str, JSON], done: int) -> None:
+        """Go on as one that settled this before; what was not is timed from the next step on."""
+        for name, value in told.items():
+            setattr(self, name, value)
+        self._from = done + 1
 
     @property
     def is_over(self) -> bool:
@@ -49,14 +63,14 @@ class Pace:
         if self._settled or self._deadline is None:
             return
         now = time.monotonic()
-        if done == 1:
+        if done <= self._from:
             self._began = now
             return
         left = self._deadline - now
-        if done <= _TIMED_STEPS and now - self._began < _TIMED_SHARE * left:
+        if done - self._from < _TIMED_STEPS and now - self._began < _TIMED_SHARE * left:
             return
         self._settled = True
         self.n_looks = max(1, min(self.n_looks, int(_JUDGING_SHARE * left / max(self._look_s, 1e-9))))
         usable = _MARGIN * left - self._look_s * (self.n_looks + _LAST_LOOKS)
-        fits = done + int(usable * (done - 1) / max(now - self._began, 1e-9))
+        fits = done + int(usable * (done - self._from) / max(now - self._began, 1e-9))
         self.n_steps = max(done, min(self.n_steps, fits))

@@ -65,6 +65,8 @@ class Order:
     device: Device
     embed: bool
     force: bool
+    resume: bool
+    checkpoint_every: str
 
     def plain(self) -> dict[str, JSON]:
         """The call as JSON."""

@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from tailorbird.bodies.base import Body
 from tailorbird.engine.batches import Batch, Shelf
-from tailorbird.engine.loop import Group, State
+from tailorbird.engine.keeping import State
+from tailorbird.engine.optimizers import Group
 from tailorbird.engine.solve import temperature
 from tailorbird.engine.solvers import SOLVERS
 from tailorbird.lesson import Link, Truth

@@ -70,7 +70,7 @@ class Tuning(Method):
         parts = parts_of(lesson)
         start, unit = head_first(lesson, parts), unit_of(lesson, parts.learn)
         learner, feed = self._prepared(lesson, shop, parts, start, unit)
-        run, course = self._trained(lesson, learner, feed)
+        run, course = self._trained(lesson, shop, learner, feed)
         head = _settled(lesson, parts, start, learner, unit)
         self.merge(learner.network.body)
         body = _written(shop, learner, self.spelling())
@@ -95,13 +95,13 @@ class Tuning(Method):
         flip = self.flip == "yes" or (self.flip == "auto" and may_flip(shop.labels))
         return learner, Feed(shelf, parts.learn, lesson.seed, flip)
 
-    def _trained(self, lesson: Lesson, learner: Learner, feed: Feed) -> tuple[Run, Course]:
+    def _trained(self, lesson: Lesson, shop: Workshop, learner: Learner, feed: Feed) -> tuple[Run, Course]:
         rate = self.rate or (_RATE_OF_LAMB if self.optimizer == "lamb" else self.own_rate(learner.network))
         numbers = base.precision(learner.device, learner.network)
         n_steps = feed.count(self._epochs(feed))
         course = Course(rate, n_steps, lesson.seed, lesson.deadline, learner.device, numbers, optimizer=self.optimizer)
         try:
-            return train(learner, feed.steps(), course), course
+            return train(learner, feed.steps, course, None if shop.laps is None else shop.laps()), course
         except Diverged as error:
             better = self.model_copy(update={"rate": rate / 10})
             raise BadSpelling(f"method {self.spelling()!r}: {error}", f"--method {better.spelling()}") from error

@@ -161,12 +161,17 @@ def problems(path: Path, manifest: Mapping[str, JSON]) -> list[str]:
 
 def is_artifact(path: Path) -> bool:
     """Whether a folder is a model, whole or damaged, and holds nothing else: only that may be replaced by --force."""
+    return told_digest(path) is not None
+
+
+def told_digest(path: Path) -> str | None:
+    """The digest that a model says it has, whole or damaged; None if the folder is no model, or holds anything else."""
     try:
         manifest = json.loads((path / MANIFEST).read_bytes())
         listed = set(manifest["files"]) | {MANIFEST}
-        return "digest" in manifest and set(files_below(path)) <= listed
+        return str(manifest["digest"]) if set(files_below(path)) <= listed else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return False
+        return None
 
 
 _REMAKE = "fetch the folder again from where it came, or make it again with tailorbird fit"

@@ -146,21 +146,6 @@ def _swap(part: Path, target: Path) -> bool:
     return bool(rename(_AT_FDCWD, places[0], _AT_FDCWD, places[1], _RENAME_EXCHANGE) == 0)
 
 
-@contextmanager
-def work_folder() -> Iterator[Path]:
-    """An empty folder in the store for what only lives as long as this block."""
-    place = home() / "work"
-    with writing(place):
-        place.mkdir(parents=True, exist_ok=True)
-        sweep(place)
-        folder = beside(place / "fit")
-        folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def sweep(folder: Path) -> None:
     """Remove what runs that were killed left unfinished in `folder`, once it is so old that nobody works on it."""
     for path in folder.glob(".*.part"):

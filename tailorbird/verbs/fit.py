@@ -31,7 +31,9 @@ def fit(  # the one verb with more than six parameters: they are the user's choi
     threads: Annotated[int, "processor threads; 0 takes all that there are"] = 0,
     device: Annotated[Device, "where the body runs"] = "auto",
     embed: Annotated[bool, "put the body inside the model folder"] = False,
-    force: Annotated[bool, "replace a model that is there already"] = False,
+    force: Annotated[bool, "replace a model, or an interrupted fit, that is there already"] = False,
+    resume: Annotated[bool, "go on with the same fit, which was interrupted"] = False,
+    checkpoint_every: Annotated[str, "how often it is kept how far it is, such as 60s or 5m"] = "60s",
 ) -> Predictor:
     """Tailor a pretrained model to labelled data, and measure it."""
     order = dict(locals())

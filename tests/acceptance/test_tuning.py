@@ -46,7 +46,7 @@ def test_a_body_that_learned_travels_in_the_model_and_answers_without_the_store(
     done = run_cli("predict", "model", *texts, "--json", home=empty)
     assert [json.loads(line)["label"] for line in done.stdout.splitlines()] == ["pos", "neg"]
     assert json.loads(run_cli("verify", "model", "--json", home=empty).stdout)["ok"] is True
-    assert not list((home / "work").glob(".*")), "what the fit worked in is gone"
+    assert not (tmp_path / "model.part").exists(), "what the fit worked in is gone"
 
 
 def test_a_number_is_predicted_from_texts(reviews: Path, real_home: Path, run_cli: Any) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from torch.nn import functional as F
 from tailorbird.bodies.base import precision
 from tailorbird.engine import loop, schedule
 from tailorbird.engine.batches import Feed, Shelf, alike
-from tailorbird.engine.loop import Course, Diverged, Group, train
+from tailorbird.engine.loop import Course, Diverged, train
+from tailorbird.engine.optimizers import Group
 from tailorbird.engine.schedule import Pace, looks, rate_share
 from tailorbird.errors import BadData, BadItem
 from tailorbird.progress import listening
@@ -75,9 +77,9 @@ class Small:
         return torch.cat([p.detach().ravel() for p in self.network.parameters()])
 
 
-def steps(pieces: int = 1, size: int = 32) -> Generator[list[Part], None, None]:
-    """The rows in order, in steps of `size`, each cut into so many unequal pieces."""
-    data, number = rows(), 0
+def steps(done: int = 0, pieces: int = 1, size: int = 32) -> Generator[list[Part], None, None]:
+    """The rows in order, in steps of `size`, each cut into so many unequal pieces. done: steps to pass over."""
+    data, number = rows(), done
     while True:
         places = np.arange(number * size, (number + 1) * size) % ROWS
         cuts = (np.linspace(0, 1, pieces + 1)[1:-1] ** 1.3 * size).astype(int)
@@ -94,15 +96,15 @@ COURSE = Course(rate=0.01, n_steps=12, seed=3, most_norm=0.1)
 def gradients(pieces: int, monkeypatch: pytest.MonkeyPatch) -> tuple[tuple[float, ...], list[Tensor], Tensor]:
     """The losses, the gradient of each step before it is cut, and the weights at the end."""
     found: list[Tensor] = []
-    cut = loop._cut
+    cut = loop.cut
 
     def watched(parameters: list[nn.Parameter], weight: float, most: float) -> float:
         found.append(torch.cat([p.grad.ravel() / weight for p in parameters if p.grad is not None]))
         return cut(parameters, weight, most)
 
-    monkeypatch.setattr(loop, "_cut", watched)
+    monkeypatch.setattr(loop, "cut", watched)
     given = Small()
-    run = train(given, steps(pieces), COURSE)
+    run = train(given, partial(steps, pieces=pieces), COURSE)
     monkeypatch.undo()
     assert given.calls == 12 * pieces
     return run.losses, found, given.weights()
@@ -119,7 +121,7 @@ def test_a_step_in_pieces_is_the_same_step(pieces: int, monkeypatch: pytest.Monk
 
 def test_the_loop_does_what_thirty_plain_lines_do() -> None:
     given, plain = Small(), Small()
-    run = train(given, steps(), COURSE)
+    run = train(given, steps, COURSE)
     groups = [
         {"params": [p], "share": share, "weight_decay": 0.01 if p.ndim > 1 else 0.0}
         for layer, share in ((0, 0.5), (3, 1.0))
@@ -144,11 +146,11 @@ def test_two_runs_are_the_same_to_the_last_bit_and_another_seed_is_not() -> None
     torch.manual_seed(5)
     one, again, other = (Small(dropout=0.5) for _ in range(3))
     state = torch.get_rng_state()
-    train(one, steps(), COURSE)
+    train(one, steps, COURSE)
     assert torch.equal(torch.get_rng_state(), state), "nobody else's random numbers change"
     torch.manual_seed(6)
-    train(again, steps(), COURSE)
-    train(other, steps(), Course(rate=0.01, n_steps=12, seed=4, most_norm=0.1))
+    train(again, steps, COURSE)
+    train(other, steps, Course(rate=0.01, n_steps=12, seed=4, most_norm=0.1))
     assert torch.equal(one.weights(), again.weights())
     assert not torch.equal(one.weights(), other.weights())
 
@@ -189,7 +191,7 @@ def test_of_a_large_table_only_the_rows_that_were_looked_up_move() -> None:
     course = Course(rate=0.01, n_steps=2, seed=0, weight_decay=0.0)
     lazy, dense = Words(lazy=True), Words(lazy=False)
     before = lazy.table.weight.detach().clone()
-    runs = [train(one, ([batch] for batch in batches), course) for one in (lazy, dense)]
+    runs = [train(one, lambda done: ([batch] for batch in batches), course) for one in (lazy, dense)]
     moved = (lazy.table.weight.detach() != before).any(1)
     assert moved.nonzero().flatten().tolist() == [1, 3, 5]
     np.testing.assert_allclose(runs[0].losses, runs[1].losses, rtol=1e-6)
@@ -209,7 +211,7 @@ class Narrow(Small):
 
 def test_where_memory_is_short_batches_are_halved_and_the_steps_stay() -> None:
     whole, narrow = Small(), Narrow()
-    runs = [train(one, steps(), COURSE) for one in (whole, narrow)]
+    runs = [train(one, steps, COURSE) for one in (whole, narrow)]
     np.testing.assert_allclose(runs[0].losses, runs[1].losses, rtol=1e-6)
     assert (whole.weights() - narrow.weights()).abs().max() < 1e-6
     assert runs[1].notes()["batches_halved"] == 2 and "batches_halved" not in runs[0].notes()
@@ -221,7 +223,7 @@ def test_memory_that_does_not_suffice_for_one_row_is_an_error() -> None:
             raise torch.OutOfMemoryError("out of memory")
 
     with pytest.raises(torch.OutOfMemoryError):
-        train(Full(), steps(), COURSE)
+        train(Full(), steps, COURSE)
 
 
 def test_another_fault_is_not_taken_for_a_lack_of_memory() -> None:
@@ -230,12 +232,12 @@ def test_another_fault_is_not_taken_for_a_lack_of_memory() -> None:
             raise RuntimeError("shapes differ")
 
     with pytest.raises(RuntimeError, match="shapes differ"):
-        train(Faulty(), steps(), COURSE)
+        train(Faulty(), steps, COURSE)
 
 
 def test_a_step_without_a_finite_loss_is_skipped_and_counted() -> None:
     given = Small(spoil=frozenset({2, 5, 6}))
-    run = train(given, steps(), COURSE)
+    run = train(given, steps, COURSE)
     assert run.lost == (2, 5, 6) and run.notes()["steps_skipped"] == 3
     assert bool(given.weights().isfinite().all())
 
@@ -247,13 +249,13 @@ def test_a_skipped_step_moves_nothing() -> None:
         seen.append(torch.cat([p.detach().ravel() for p in network.parameters()]))
         return 1.0
 
-    train(Small(spoil=frozenset({3}), held=held), steps(), Course(rate=0.01, n_steps=4, seed=0, n_looks=4))
+    train(Small(spoil=frozenset({3}), held=held), steps, Course(rate=0.01, n_steps=4, seed=0, n_looks=4))
     assert torch.equal(seen[3], seen[4]) and not torch.equal(seen[2], seen[3])
 
 
 def test_steps_that_are_all_lost_end_it() -> None:
     with pytest.raises(Diverged, match="20 steps in a row gave no finite loss, from step 3 on"):
-        train(Small(spoil=frozenset(range(2, 99))), steps(), Course(rate=0.01, n_steps=99, seed=0))
+        train(Small(spoil=frozenset(range(2, 99))), steps, Course(rate=0.01, n_steps=99, seed=0))
 
 
 def test_the_best_weights_on_held_out_rows_stay() -> None:
@@ -265,21 +267,21 @@ def test_the_best_weights_on_held_out_rows_stay() -> None:
         return next(said)
 
     given = Small(held=held)
-    run = train(given, steps(), replace(COURSE, n_looks=5))
+    run = train(given, steps, replace(COURSE, n_looks=5))
     assert run.best == 5 and [step for step, _ in run.looked] == [0, 3, 5, 8, 10, 12]
     assert torch.equal(given.weights(), seen[2]) and not torch.equal(seen[2], seen[5])
     assert run.notes()["held_out_losses"][4] == [10, None]
 
 
 def test_without_held_out_rows_the_last_weights_stay() -> None:
-    run = train(Small(), steps(), COURSE)
+    run = train(Small(), steps, COURSE)
     assert run.best == run.n_steps == 12 and run.looked == ()
 
 
 def test_half_precision_learns_the_same_and_keeps_whole_weights() -> None:
     whole, half = Small(), Small()
-    first = train(whole, steps(), COURSE)
-    second = train(half, steps(), Course(0.01, 12, 3, most_norm=0.1, precision=torch.bfloat16))
+    first = train(whole, steps, COURSE)
+    second = train(half, steps, Course(0.01, 12, 3, most_norm=0.1, precision=torch.bfloat16))
     np.testing.assert_allclose(first.losses, second.losses, rtol=0.02)
     assert first.losses != second.losses and half.weights().dtype == torch.float32
 
@@ -316,7 +318,7 @@ def test_progress_is_told_step_by_step_and_the_batches_are_put_away(monkeypatch:
 
     data = steps()
     with listening(Listener()):
-        train(Small(), data, COURSE)
+        train(Small(), lambda done: data, COURSE)
     assert told == [("tuning the body", 12), *[1] * 12, "stop"]
     assert data.gi_frame is None
 
@@ -352,13 +354,13 @@ def steered(clock: Clock, deadline: float | None, step_s: float, look_s: float, 
         clock.now += look_s
         return 1.0
 
-    def timed() -> Iterator[list[Part]]:
-        for batches in steps():
+    def timed(done: int) -> Generator[list[Part], None, None]:
+        for batches in steps(done):
             clock.now += step_s
             yield batches
 
     course = Course(0.01, n_steps, 0, None if deadline is None else began + deadline)
-    return train(Small(held=held), timed(), course), clock.now - began  # type: ignore[arg-type]
+    return train(Small(held=held), timed, course), clock.now - began
 
 
 @pytest.mark.parametrize(("deadline", "step_s", "look_s"), [(60, 1, 1), (60, 0.1, 2), (30, 5, 1), (100, 1, 30)])

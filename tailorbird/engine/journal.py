@@ -1,0 +1,250 @@
+"""The folder of a fit that is not finished yet: whose it is, what must stay the same, and how far it is.
+
+docs/resume.md tells what lies where."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load
+
+from tailorbird.engine.choose import processor
+from tailorbird.errors import BadOutput
+from tailorbird.progress import tell
+from tailorbird.store import files
+from tailorbird.store.artifact import is_artifact, told_digest
+from tailorbird.store.checkpoints import Checkpoint, any_below, newest, write_checkpoint
+from tailorbird.store.lock import held
+from tailorbird.types import JSON
+
+FORMAT = 1
+RUN, LOCK, NOTES, LAPS, WORK = "run.json", "lock", "notes", "laps", "work"
+_WORTH_KEEPING_S = 5.0  # what took longer to learn is not learned again
+# Options that may be others when a fit goes on. Of the data not the name counts but the content.
+_FREE = ("data", "out", "budget", "force", "resume", "checkpoint_every", "threads")
+_COMPUTE = (
+    *("tailorbird", "numpy", "scipy", "scikit-learn", "torch", "transformers", "tokenizers", "peft"),
+    *("openvino", "onnxruntime", "pillow"),
+)
+
+
+class Lap:
+    """One learning of a body, and its checkpoints."""
+
+    def __init__(self, folder: Path, journal: Journal) -> None:
+        self._folder, self._journal = folder, journal
+        self._last = time.monotonic()
+        self._kept: int | None = None
+        self._is_refused = False
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for a checkpoint."""
+        return time.monotonic() - self._last >= self._journal.every_s
+
+    def is_worth(self, seconds: float) -> bool:
+        """Whether what took so long should be kept now that it is over."""
+        return self._kept is not None or seconds >= _WORTH_KEEPING_S
+
+    def recall(self) -> Checkpoint | None:
+        """The last one that is whole."""
+        found = newest(self._folder)
+        self._kept = None if found is None else found.step
+        return found
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Write it. Where that cannot be done it is told once, the one before it stays, and the work goes on."""
+        try:
+            write_checkpoint(self._folder, checkpoint)
+            self._journal.note("spent", {"seconds": self._journal.spent_s})
+            self._kept = checkpoint.step
+        except BadOutput as error:
+            if not self._is_refused:
+                tell(f"no checkpoint at step {checkpoint.step}: {error.problem}; {error.hint}")
+            self._is_refused = True
+        self._last = time.monotonic()
+
+
+class Journal:
+    """What a fit notes while it runs."""
+
+    def __init__(self, folder: Path, every_s: float) -> None:
+        self.folder, self.work, self.every_s = folder, folder / WORK, every_s
+        begun = _begun(folder)
+        self.replaces = begun is not None and begun["replaces"] is not None  # a model that is there already
+        self._began = time.monotonic() - float((self._noted("spent") or {"seconds": 0.0})["seconds"])
+        self._n_laps = 0
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds of work, in all sittings."""
+        return time.monotonic() - self._began
+
+    def lap(self) -> Lap:
+        """The next learning. They come in the same order each time."""
+        self._n_laps += 1
+        return Lap(self.folder / LAPS / f"{self._n_laps - 1:02}", self)
+
+    def note(self, name: str, told: Mapping[str, JSON]) -> None:
+        """Write it down. Raises BadOutput."""
+        files.write(self.folder / NOTES / f"{name}.json", files.canonical(dict(told)))
+
+    def differences(self, name: str, told: Mapping[str, JSON]) -> list[str]:
+        """What differs from what was noted under this name; where nothing was, it is noted now. Raises BadOutput."""
+        noted = self._noted(name)
+        if noted is None:
+            self.note(name, told)
+        return _differences(told if noted is None else noted, told)
+
+    def array(self, name: str, now: NDArray[Any]) -> NDArray[Any]:
+        """What was noted first under this name; this, if nothing was. Raises BadOutput."""
+        path = self.folder / NOTES / f"{name}.safetensors"
+        if path.is_file():
+            return np.array(load(path.read_bytes())["array"])
+        files.write(path, files.tensors({"array": now}))
+        return now
+
+    def _noted(self, name: str) -> dict[str, JSON] | None:
+        path = self.folder / NOTES / f"{name}.json"
+        return json.loads(path.read_bytes()) if path.is_file() else None
+
+
+def part_of(out: Path) -> Path:
+    """Where a fit lives until its model is there."""
+    return out.with_name(f"{out.name}.part")
+
+
+@contextmanager
+def journal(
+    out: Path, call: Mapping[str, JSON], *, resume: bool, force: bool, every_s: float, threads: int
+) -> Iterator[Journal]:
+    """The journal of the fit that will make `out`, begun or taken up again. It goes with the block, if nothing was
+    raised or nothing would be lost. Raises BadOutput."""
+    folder = part_of(out)
+    _check_folder(out, folder, resume)
+    with held(folder / LOCK) as is_ours:
+        if not is_ours:
+            problem = f"another process is making {str(out)!r} at this moment"
+            raise BadOutput(problem, "wait for it, or choose another --out")
+        _prepare(out, folder, {"call": dict(call), "environment": environment(threads)}, resume, force)
+        try:
+            yield Journal(folder, every_s)
+        except BaseException:
+            if any_below(folder / LAPS):
+                shutil.rmtree(folder / WORK, ignore_errors=True)
+                tell(f"{str(folder)!r} has what was learned so far: the same command with --resume goes on")
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_folder(out: Path, folder: Path, resume: bool) -> None:
+    if folder.exists() and not _is_ours(folder):
+        problem = f"{str(folder)!r} is in the way: it is no unfinished fit"
+        raise BadOutput(problem, "move it away, or choose another --out")
+    if resume and not folder.is_dir():
+        if is_artifact(out):
+            raise BadOutput(f"{str(out)!r} is finished: there is nothing to resume", f"tailorbird report {out}")
+        raise BadOutput(f"there is nothing to resume: {str(folder)!r} does not exist", "leave out --resume")
+
+
+def _is_ours(folder: Path) -> bool:
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else {"a file"}
+    return {name for name in names if not name.endswith(".part")} <= {RUN, LOCK, NOTES, LAPS, WORK}
+
+
+def _prepare(out: Path, folder: Path, now: dict[str, JSON], resume: bool, force: bool) -> None:
+    """Make the folder ready: as it was left, or empty but for who works in it and what at."""
+    then = _begun(folder)
+    if resume:
+        _check_unfinished(out, folder, then, force)
+    if resume and then is not None:
+        _compare(folder, then, now)
+    elif not resume and not force and any_below(folder / LAPS):
+        problem = f"{str(folder)!r} has what an interrupted fit has learned"
+        raise BadOutput(problem, "go on with --resume, or begin anew with --force")
+    else:
+        _empty(folder)
+        files.write(folder / RUN, files.canonical({"format": FORMAT, "replaces": told_digest(out), **now}))
+    shutil.rmtree(folder / WORK, ignore_errors=True)
+    with files.writing(folder):
+        (folder / WORK).mkdir()
+
+
+def _check_unfinished(out: Path, folder: Path, then: Mapping[str, JSON] | None, force: bool) -> None:
+    """A process may have died between the model's last byte and the end of its journal."""
+    there = told_digest(out)
+    if there is None or (force and then is None):
+        return
+    if then is None or there != then["replaces"]:
+        _empty(folder)
+        raise BadOutput(f"{str(out)!r} is finished: there is nothing to resume", f"tailorbird report {out}")
+
+
+def _compare(folder: Path, then: Mapping[str, JSON], now: Mapping[str, JSON]) -> None:
+    anew = "say what you said then, or begin anew with --force instead of --resume"
+    if then["format"] != FORMAT:
+        raise BadOutput(f"{str(folder)!r} has format {then['format']}, and this version writes {FORMAT}", anew)
+    calls = ({key: value for key, value in one["call"].items() if key not in _FREE} for one in (then, now))
+    if options := _differences(*calls):
+        raise BadOutput(f"the interrupted fit was another one: {'; '.join(options)}", anew)
+    if others := _differences(then["environment"], now["environment"]):
+        tell(f"since the fit was interrupted something changed, so last digits may differ: {'; '.join(others)}")
+
+
+def _begun(folder: Path) -> dict[str, JSON] | None:
+    try:
+        told = json.loads((folder / RUN).read_bytes())
+        return told if {"format", "call", "environment", "replaces"} <= set(told) else None
+    except (OSError, ValueError, TypeError):  # it died before that was written
+        return None
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != LOCK:
+            path.unlink(missing_ok=True)
+
+
+def _differences(then: Mapping[str, JSON], now: Mapping[str, JSON]) -> list[str]:
+    names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
+    return [f"{name} was {_short(then.get(name))} and is {_short(now.get(name))}" for name in names]
+
+
+def _short(value: JSON) -> str:
+    return f"{str(value)[:12]}..." if len(str(value)) > 40 else repr(value)
+
+
+def environment(threads: int) -> dict[str, JSON]:
+    """What moves the last digits of what is computed."""
+    versions = {}
+    for name in _COMPUTE:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    told = {"python": platform.python_version(), "processor": processor(), "threads": threads, "code": _code()}
+    return {**versions, **told}
+
+
+def _code() -> str:
+    """A digest of tailorbird's own modules."""
+    root = Path(__file__).parent.parent
+    whole = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        whole.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return whole.hexdigest()
