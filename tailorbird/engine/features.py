@@ -67,18 +67,21 @@ def encode(
         batches = flow(encoder, reader, list(chosen.items()), errors, threads, frozenset(again))
         if digest is not None and digests is not None:
             batches = _unchanged(batches, chosen, digests[first], digest, errors)
-        with stage("encoding", len(todo)) as advance:
-            for places, features in batches:
-                rows[places] = features
-                if keeper is not None:
-                    keeper.add(places, features)
-                advance(len(places))
-            advance(len(errors))
-        if keeper is not None:
-            keeper.flush()
+        _fill(rows, batches, keeper, len(todo))
     if len(first) == len(values):
         return rows, errors
     return rows[place], {i: errors[k] for i, k in enumerate(place) if k in errors}
+
+
+def _fill(rows: NDArray[np.float32], batches: Iterable[Batch], keeper: _Keeper | None, n_todo: int) -> None:
+    with stage("encoding", n_todo) as advance:
+        for places, features in batches:
+            rows[places] = features
+            if keeper is not None:
+                keeper.add(places, features)
+            advance(len(places))
+    if keeper is not None:
+        keeper.flush()
 
 
 def columns(
