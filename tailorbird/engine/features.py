@@ -67,21 +67,24 @@ def encode(
         batches = flow(encoder, reader, list(chosen.items()), errors, threads, frozenset(again))
         if digest is not None and digests is not None:
             batches = _unchanged(batches, chosen, digests[first], digest, errors)
-        _fill(rows, batches, keeper, len(todo))
+        _fill(rows, batches, keeper, len(todo), errors)
     if len(first) == len(values):
         return rows, errors
     return rows[place], {i: errors[k] for i, k in enumerate(place) if k in errors}
 
 
-def _fill(rows: NDArray[np.float32], batches: Iterable[Batch], keeper: _Keeper | None, n_todo: int) -> None:
+def _fill(
+    rows: NDArray[np.float32], batches: Iterable[Batch], keeper: _Keeper | None, n_todo: int, errors: Errors
+) -> None:
     with stage("encoding", n_todo) as advance:
         for places, features in batches:
             rows[places] = features
             if keeper is not None:
                 keeper.add(places, features)
             advance(len(places))
-    if keeper is not None:
-        keeper.flush()
+        if keeper is not None:
+            keeper.flush()
+        advance(len(errors))
 
 
 def columns(
