@@ -31,6 +31,7 @@ _ID = re.compile(rf"{_PART}(?:/{_PART})?(?:@[A-Za-z0-9][\w./-]{{0,200}})?", re.A
 _COMMIT = re.compile("[0-9a-f]{7,40}")
 _OTHER = "tell whoever publishes it, or name another revision: tailorbird pull hf:ORG/NAME@REVISION"
 _MAIN = "main"  # what a hub gives where no revision is named
+_Pooling = Literal["mean", "cls"] | None
 
 
 def _check_id(value: str) -> str:
@@ -45,7 +46,7 @@ class Hf(Source):
     main: ClassVar[str | None] = "repository"
 
     repository: Annotated[str, AfterValidator(_check_id)]  # ORG/NAME, or with @ and a branch, a tag or a commit
-    pooling: Literal["mean", "cls"] | None = None  # how tokens become one vector; None: as the repository says
+    pooling: _Pooling = None  # how tokens become one vector; None: as the repository says
 
     @property
     def _id(self) -> str:
@@ -106,12 +107,12 @@ class Hf(Source):
         place = self._place / found.commit
         files.sweep(self._place)
         with files.whole_folder(place, replace=place.exists()) as folder:
-            modality, settings = _fetched(found, folder, f"hf:{self.repository}", self.pooling)
+            modality, settings, pooling = _fetched(found, folder, f"hf:{self.repository}", self.pooling)
             seen = bodies.digests_of(folder, files.files_below(folder))
             _check_first_seen(self._first_seen(found.commit), seen, f"hf:{found.id}@{found.commit}")
             bodies.write_body(
                 folder,
-                spelling=f"hf:{found.id}@{found.commit}",
+                spelling=Hf(repository=f"{found.id}@{found.commit}", pooling=pooling).spelling(),
                 architecture="transformers",
                 modality=modality,
                 settings=settings,
@@ -145,12 +146,19 @@ class Hf(Source):
         return BadBody(problem, f"pull it first: tailorbird pull {self.spelling()}")
 
 
-def _fetched(found: hub.Repository, folder: Path, name: str, pooling: str | None) -> tuple[str, dict[str, JSON]]:
-    """Bring what describes the model, judge it, and only then bring the weights. Gives modality and settings."""
+def _fetched(found: hub.Repository, folder: Path, name: str, wanted: _Pooling) -> tuple[str, dict[str, JSON], _Pooling]:
+    """Bring what describes the model, judge it, and only then bring the weights. Gives modality, settings, and the
+    pooling that was wanted if the repository has none of its own that is known here."""
     hub.fetch(found, [file for file in FILES if file in found.files], folder)
-    modality, settings = reading(folder, name, pooling)
+    chosen: _Pooling = None
+    try:  # what is kept must be the same whoever pulled it; `open` looks to what else is wanted
+        modality, settings = reading(folder, name, None)
+    except BadBody:
+        if wanted is None:
+            raise
+        modality, settings = reading(folder, name, chosen := wanted)
     _fetch_weights(found, folder, name)
-    return modality, settings
+    return modality, settings, chosen
 
 
 def _fetch_weights(found: hub.Repository, folder: Path, name: str) -> None:
@@ -209,7 +217,7 @@ def _pooled(body: BodyFolder, pooling: str) -> BodyFolder:
     )
     return replace(
         body,
-        spelling=f"{body.spelling},pooling={pooling}",
+        spelling=f"{body.spelling.partition(',')[0]},pooling={pooling}",
         settings=settings,
         fingerprint=bodies.fingerprint(body.architecture, settings, digests),
     )

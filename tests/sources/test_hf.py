@@ -206,11 +206,24 @@ def test_pooling_can_be_chosen_for_what_is_pinned(hub: Hub, tmp_path: Path) -> N
     assert copy_body(chosen, tmp_path / "copy").fingerprint == chosen.fingerprint
 
 
+def test_a_pooling_that_was_pulled_is_not_that_of_the_plain_name(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = hub.publish("Made/Bert", content(**{"1_Pooling__config": {"pooling_mode_mean_tokens": True}}))
+    chosen, plain = pulled(f"{NAME},pooling=cls"), opened()
+    assert chosen.spelling == f"{NAME}@{commit},pooling=cls" and chosen.settings == {"pooling": "cls"}
+    assert plain.spelling == f"{NAME}@{commit}" and plain.settings == {"pooling": "mean"}
+    monkeypatch.setenv("TAILORBIRD_HOME", str(files.home() / "of another machine"))
+    assert pulled(plain.spelling).fingerprint == plain.fingerprint
+    assert pulled(chosen.spelling).fingerprint == chosen.fingerprint
+
+
 def test_pooling_of_another_kind_is_refused_with_a_hint_that_works(hub: Hub) -> None:
     hub.publish("Made/Bert", content(**{"1_Pooling__config": {"pooling_mode_max_tokens": True}}))
     with pytest.raises(BadBody, match="pools its tokens by 'pooling_mode_max_tokens'") as caught:
         pulled()
-    assert pulled(caught.value.hint.removeprefix("tailorbird pull ")).settings == {"pooling": "mean"}
+    body = pulled(caught.value.hint.removeprefix("tailorbird pull "))
+    assert body.settings == {"pooling": "mean"} and body.spelling.endswith(",pooling=mean"), "a pull that works too"
+    assert opened().spelling == opened(body.spelling).spelling == body.spelling
+    assert opened(f"{NAME},pooling=cls").spelling == body.spelling.replace("mean", "cls")
 
 
 def shards(*listed: str) -> dict[str, bytes]:
