@@ -32,7 +32,8 @@ def read(
     expected: for rows that are only measured, the input and target of what they are measured with: those columns are
     taken where the user names no others, one label is enough, and of several parts only the test part is taken."""
     if needs_target:
-        _check_apart(target, input or (expected[0] if expected else None))
+        learned = expected or (None, None)
+        _check_apart(target or learned[1], input or learned[0], group)
     wish = Wish(target, input, group, needs_target, expected)
     dataset = _read(located(path), wish, str(path))
     if needs_target:
@@ -117,10 +118,15 @@ def _without_columns(place: Path, wish: Wish, origin: str) -> Dataset:
     return read_file(place, origin)
 
 
-def _check_apart(target: str | None, column: str | None) -> None:
-    if target is not None and target == column:
+def _check_apart(target: str | None, column: str | None, group: str | None) -> None:
+    if target is None:
+        return
+    if target == column:
         problem = f"{target!r} is named as the target and as the input: it would be learned from itself"
         raise BadData(problem, "name another column: --input NAME, or --target NAME")
+    if target == group:
+        problem = f"{target!r} is the target and the group: each label would be learned from whole, or measured whole"
+        raise BadData(problem, "name another column: --group NAME, or leave it out")
 
 
 def _not_there(place: Path, origin: str) -> BadData:

@@ -50,8 +50,9 @@ def cross_scores(
     with stage("answering each row by the others", n_folds) as advance:
         for fold in range(n_folds):
             known = rng.permutation(np.flatnonzero(folds != fold))[:_MOST_ROWS]
-            # Settings are chosen on one of the other folds: leaving each row out in turn is slower than the fit.
-            choosing = folds[known] == (fold + 1) % n_folds
+            # Settings are chosen on one of the other folds: leaving each row out in turn is slower than the fit. Of
+            # two folds the other one is all that there is to learn from.
+            choosing = (folds[known] == (fold + 1) % n_folds) & (n_folds > 2)
             weights = np.ones(len(x), np.float32)
             lesson = Lesson({"last": x}, y, n_labels, weights, known[~choosing], known[choosing], seed, link=link)
             scores[folds == fold] = method.tailor(lesson).head.scores(x[folds == fold])

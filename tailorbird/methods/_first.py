@@ -80,7 +80,7 @@ def unit_of(lesson: Lesson, rows: Rows) -> Unit:
 def head_first(lesson: Lesson, parts: Parts) -> Head:
     """The head of a probe that has not seen the rows that judge."""
     train, validation = _fifth(lesson, parts.learn)
-    if len(validation) < _LEAST_HELD:
+    if len(validation) < _LEAST_HELD or not len(train):  # a single cluster lies in one fold whole
         train, validation = parts.learn, np.zeros(0, np.int64)
     part = replace(lesson, train=train, validation=validation, workshop=None)
     return parse("method", "probe:last", Method).tailor(part).head

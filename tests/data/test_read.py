@@ -114,6 +114,14 @@ def test_a_target_that_is_also_the_input_is_refused_before_anything_is_opened() 
         read("no-such.csv", target="text", expected=("text", "mood"))
 
 
+def test_a_target_that_is_also_the_group_is_refused_before_anything_is_opened() -> None:
+    with pytest.raises(BadData, match="'mood' is the target and the group") as caught:
+        read("no-such.csv", target="mood", group="mood")
+    assert caught.value.hint == "name another column: --group NAME, or leave it out"
+    with pytest.raises(BadData, match="'mood' is the target and the group"):
+        read("no-such.csv", group="mood", expected=("text", "mood"))
+
+
 def test_a_missing_target_is_nothing_and_not_a_label(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     parquet.write_table(pa.table({"text": LONG, "label": pa.array([1.0, 2.0, float("nan"), None] * 5)}), path)

@@ -33,6 +33,13 @@ def test_each_row_is_answered_by_a_head_that_did_not_see_it(link: Link) -> None:
     assert abs(np.corrcoef(said + 1e-9 * rng.normal(size=150), number)[0, 1]) < 0.25
 
 
+def test_two_folds_answer_each_other() -> None:
+    x = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.int64)
+    scores = cross_scores(x, y, 2, "softmax", np.arange(60) % 2, 0)
+    assert np.mean(scores.argmax(1) == y) > 0.85
+
+
 def test_wide_features_are_condensed_to_where_rows_differ() -> None:
     rng = np.random.default_rng(0)
     meaning = rng.normal(size=(400, 3))
