@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tailorbird.data.cases import Case, case, overall
 from tailorbird.data.check import Checked
-from tailorbird.data.leaks import as_date, as_number, telling_words, tells
+from tailorbird.data.leaks import as_date, as_number, telling_words, tells, tokens
 from tailorbird.types import Dataset
 
 _SAMPLE_ROWS = 1000  # to see what kind of input it is
@@ -58,7 +58,7 @@ def _words(dataset: Dataset, targets: Sequence[str]) -> Iterator[Case]:
     found = telling_words(texts, targets)
     if found:
         words = {word for word, _ in found}
-        rows = [i for i, text in enumerate(texts) if any(word in text.casefold() for word in words)]
+        rows = [i for i, text in enumerate(texts) if not words.isdisjoint(tokens(text))]
         named = ", ".join(f"{word!r} ({label})" for word, label in found[:_WORDS])
         more = f" and {len(found) - _WORDS:,} more" if len(found) > _WORDS else ""
         action = f"words that tell the label alone: {named}{more}; kept: take them out if they will not be there in use"

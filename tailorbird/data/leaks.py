@@ -37,7 +37,7 @@ def tells(values: Cells, targets: Sequence[str]) -> str | None:
         if how is not None:
             return how
     presence = ["missing" if value is None else "there" for value in values]
-    if len(rows) < len(targets) and _by_value(presence, targets):
+    if len(rows) < len(targets) and _by_value(presence, targets, _many_numbers(targets)):
         return "tells the target by being empty or not"
     return None
 
@@ -46,30 +46,45 @@ def _in_values(values: Sequence[str], targets: Sequence[str]) -> str | None:
     same = sum(value.strip().casefold() == target.casefold() for value, target in zip(values, targets, strict=True))
     if same >= _EQUAL_SHARE * len(values):
         return "equals the target"
-    numbers, goals = _numbers(values), _numbers(targets)
-    if goals is not None and len(np.unique(goals)) > _DIFFERENT:
-        if numbers is not None and abs(_rank_correlation(numbers, goals)) >= _RANKS:
-            return "goes up or down with the target"
-        return "tells the target by its value" if _explains(values, goals) else None
-    if _by_value(values, targets):
+    numbers, goals = _numbers(values), _many_numbers(targets)
+    if goals is not None and numbers is not None and abs(_rank_correlation(numbers, goals)) >= _RANKS:
+        return "goes up or down with the target"
+    if _by_value(values, targets, goals):
         return "tells the target by its value"
-    return "tells the target by its order" if numbers is not None and _by_order(numbers, targets) else None
+    by_order = goals is None and numbers is not None and _by_order(numbers, targets)
+    return "tells the target by its order" if by_order else None
 
 
-def _by_value(values: Sequence[str], targets: Sequence[str]) -> bool:
+def _many_numbers(targets: Sequence[str]) -> NDArray[np.float64] | None:
+    """Targets as numbers; None if they are no numbers, or so few that they are labels."""
+    goals = _numbers(targets)
+    return goals if goals is not None and len(np.unique(goals)) > _DIFFERENT else None
+
+
+def _by_value(values: Sequence[str], targets: Sequence[str], goals: NDArray[np.float64] | None) -> bool:
+    """Whether other rows with its value tell each row's target: the label, or where there are goals the number."""
+    return _labels(values, targets) if goals is None else _explains(values, goals)
+
+
+def _labels(values: Sequence[str], targets: Sequence[str]) -> bool:
     """Whether each row's label is that of most other rows with its value, but for a few."""
     counts: dict[str, Counter[str]] = {}
     for value, target in zip(values, targets, strict=True):
         counts.setdefault(value, Counter())[target] += 1
     commonest, n_commonest = Counter(targets).most_common(1)[0]
-    wrong = 0
-    for value, target in zip(values, targets, strict=True):
-        others = counts[value]
-        others[target] -= 1  # a row does not vote on itself: numbers of orders are all different, and tell nothing
-        said, n = max(others.items(), key=lambda pair: pair[1])
-        wrong += (said if n else commonest) != target
-        others[target] += 1
+    wrong = sum(_mistakes(labels, commonest) for labels in counts.values())
     return wrong <= min(_LEFT_SHARE * (len(targets) - n_commonest), _LEFT_ROWS * len(targets))
+
+
+def _mistakes(labels: Counter[str], commonest: str) -> int:
+    """Of rows with one value, those whose label is not that of most others; the commonest of all is said of a lone row.
+
+    A row does not vote on itself: numbers of orders are all different, and tell nothing."""
+    (first, n), (_, next_n) = [*labels.most_common(2), ("", 0)][:2]
+    total = labels.total()
+    if total == 1:
+        return int(first != commonest)
+    return total - n if n - 1 > next_n else total
 
 
 def _by_order(numbers: NDArray[np.float64], targets: Sequence[str]) -> bool:
@@ -142,7 +157,7 @@ def telling_words(texts: Sequence[str], targets: Sequence[str]) -> list[tuple[st
     per_label: dict[str, Counter[str]] = {}
     sizes = Counter(targets)
     for text, target in zip(texts, targets, strict=True):
-        per_label.setdefault(target, Counter()).update(_tokens(text))
+        per_label.setdefault(target, Counter()).update(tokens(text))
     everywhere: Counter[str] = Counter()
     for counts in per_label.values():
         everywhere.update(counts)
@@ -163,7 +178,7 @@ def _decides(n_in: int, n_out: int, n_label: int, n_texts: int) -> bool:
     return many and n_in >= _PURE_SHARE * (n_in + n_out) and n_label <= _IN_SHARE * n_texts
 
 
-def _tokens(text: str) -> set[str]:
+def tokens(text: str) -> set[str]:
     """The words as they stand, with and without the punctuation around them."""
     words = text.casefold().split()
     return {*words, *(_EDGES.sub("", word) for word in words)} - {""}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -108,6 +109,22 @@ def test_a_number_that_only_goes_along_is_no_leak() -> None:
     )
 
 
+def test_a_number_is_given_away_by_what_is_empty() -> None:
+    goals = np.random.default_rng(0).normal(size=500) + np.repeat([0, 1000], 250)
+    targets = [str(y) for y in goals]
+    assert tells(["late"] * 250 + [None] * 250, targets) == "tells the target by being empty or not"
+    assert tells(["late", None] * 250, targets) is None
+
+
+@pytest.mark.parametrize("target", [lambda i: f"label {i}", lambda i: f"{i / 7}"])
+def test_many_labels_and_many_numbers_are_looked_at_in_one_pass(target) -> None:
+    targets = [target(i % 10_000) for i in range(30_000)]
+    started = time.perf_counter()
+    assert tells([("x", None)[i % 2] for i in range(30_000)], targets) is None
+    assert tells([("x", "y")[i % 2] for i in range(30_000)], targets) is None
+    assert time.perf_counter() - started < 3  # the square of so many takes 20 s
+
+
 def test_words_that_tell_a_label_alone_are_told() -> None:
     texts, targets = sentences(300), labels(300)
     marked = [f"[{'SPAM' if label == 'a' else 'ok'}] {text}" for text, label in zip(texts, targets, strict=True)]
@@ -115,6 +132,14 @@ def test_words_that_tell_a_label_alone_are_told() -> None:
     assert "'spam' (a)" in told["revealing_input"].action
     assert "'ok' (b)" in told["revealing_input"].action
     assert telling_words(texts, targets) == []
+
+
+def test_rows_with_a_telling_word_inside_another_word_are_not_counted() -> None:
+    targets = labels(300)
+    texts = [f"{text} {'no' if label == 'a' else 'know'}" for text, label in zip(sentences(300), targets, strict=True)]
+    told = found(texts, ["a" if label == "a" else "bc"[i % 2] for i, label in enumerate(targets)])
+    assert "'no' (a)" in told["revealing_input"].action
+    assert told["revealing_input"].rows == targets.count("a")
 
 
 def test_a_mark_in_one_text_of_five_is_told_too() -> None:
