@@ -101,8 +101,9 @@ def _by_order(numbers: NDArray[np.float64], targets: Sequence[str]) -> bool:
 
 def _explains(values: Sequence[str], goals: NDArray[np.float64]) -> bool:
     """Whether the mean of the other rows with its value leaves next to nothing of each row's number."""
-    _, place, counts = np.unique(np.array(values), return_inverse=True, return_counts=True)
-    others = counts[place] - 1
+    numbers: dict[str, int] = {}  # an array of texts would give each the room of the longest
+    place = np.array([numbers.setdefault(value, len(numbers)) for value in values])
+    others = np.bincount(place)[place] - 1
     sums = np.bincount(place, goals)[place] - goals
     said = np.where(others > 0, sums / np.maximum(others, 1), goals.mean())
     return float(((goals - said) ** 2).sum()) <= _VARIANCE_LEFT * float(((goals - goals.mean()) ** 2).sum())

@@ -116,6 +116,11 @@ def test_a_number_is_given_away_by_what_is_empty() -> None:
     assert tells(["late", None] * 250, targets) is None
 
 
+def test_one_very_long_text_beside_numbers_takes_no_more_memory_than_it_has() -> None:
+    texts = [f"note {i}" for i in range(9_999)] + ["x" * 50_000_000]
+    assert tells(texts, [str(i / 7) for i in range(10_000)]) is None  # as an array of one width: 2 TB
+
+
 @pytest.mark.parametrize("target", [lambda i: f"label {i}", lambda i: f"{i / 7}"])
 def test_many_labels_and_many_numbers_are_looked_at_in_one_pass(target) -> None:
     targets = [target(i % 10_000) for i in range(30_000)]
