@@ -13,7 +13,7 @@ from tailorbird.data.cases import findings_of
 from tailorbird.data.split import Split
 from tailorbird.engine import doctor
 from tailorbird.engine.budget import DEFAULT, Budget, budget, seconds_of
-from tailorbird.engine.choose import Choice, choose
+from tailorbird.engine.choose import REFERENCE, Choice, choose
 from tailorbird.engine.clock import Clock
 from tailorbird.engine.curve import learning_curve
 from tailorbird.engine.features import cores
@@ -26,10 +26,11 @@ from tailorbird.engine.resuming import check_same
 from tailorbird.engine.seal import Sealing, check_place, golden_values, write_artifact
 from tailorbird.engine.shop import Order, Plugs, Shop, learned_from, open_shop, plugs_of
 from tailorbird.engine.story import tell_story
-from tailorbird.errors import check_seed
+from tailorbird.errors import BadBody, BadOutput, MissingExtra, check_seed
 from tailorbird.lesson import Lesson, Tailored, Workshop
 from tailorbird.plug import needs
-from tailorbird.progress import tell_finding
+from tailorbird.progress import tell, tell_finding
+from tailorbird.store import graphs
 from tailorbird.types import BodyFolder, Finding, Report, Story
 
 _CURVE_SECONDS = 20.0  # that the learning curve may take
@@ -187,12 +188,23 @@ class _Opening:
         return self._choice
 
     def _opened(self, tuned: BodyFolder | None) -> Choice:
+        asked = self._fit.order.runtime
+        if tuned is None:
+            return self._chosen(None, None if asked == "auto" else asked)
+        wanted = self._material.choice.runtime.partition(":")[0]  # of a body of the same shape it was the fastest
+        try:
+            return self._chosen(tuned, wanted)
+        except (BadBody, BadOutput, MissingExtra) as error:  # hours of learning are worth more than a fast runtime
+            if wanted == REFERENCE:
+                raise
+            tell(f"{error.problem}, so torch runs it")
+            graphs.drop(tuned, self._shop.modality)  # or one that disagrees would be sealed, to answer without torch
+            return self._chosen(tuned, REFERENCE)
+
+    def _chosen(self, tuned: BodyFolder | None, runtime: str | None) -> Choice:
         order, shop = self._fit.order, self._shop
-        wanted = None if order.runtime == "auto" else order.runtime
-        if tuned is not None:  # its shape is that of the frozen one, so the same will be fastest
-            wanted = self._material.choice.runtime.partition(":")[0]
         return choose(
-            tuned or shop.body, shop.modality, shop.checked.values, runtime=wanted, threads=self._fit.threads,
+            tuned or shop.body, shop.modality, shop.checked.values, runtime=runtime, threads=self._fit.threads,
             device=order.device, remember=tuned is None, like=None if tuned is None else shop.body,
         )  # fmt: skip
 

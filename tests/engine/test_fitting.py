@@ -1,0 +1,70 @@
+"""A fit whose costly part is over: what comes after must not lose it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tailorbird as tb
+from tailorbird import progress
+from tailorbird.engine import choose
+from tailorbird.types import BodyFolder
+
+TUNED = {"target": "label", "model": "toy:text", "method": "finetune:epochs=1", "runtime": "onnx"}
+
+
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    """What a user was told."""
+    lines: list[str] = []
+
+    class Ear:
+        def start(self, name: str, total: int) -> progress.Advance:
+            return lambda n: None
+
+        def stop(self) -> None:
+            pass
+
+        def tell(self, message: str) -> None:
+            lines.append(message)
+
+    with progress.listening(Ear()):
+        yield lines
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    """So few that none is held out: what was learned last stays, better or not."""
+    words = [f"a {('good', 'bad')[i % 2]} film number {i},{('pos', 'neg')[i % 2]}\n" for i in range(40)]
+    (tmp_path / "rows.csv").write_text("".join(["text,label\n", *words]))
+    return tmp_path / "rows.csv"
+
+
+@pytest.mark.parametrize("fault", ["features differ", "no export"])
+def test_a_tuned_body_that_only_torch_can_run_becomes_a_model(
+    rows: Path, told: list[str], monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    fastest, export = choose._fastest, choose._export
+
+    def apart(where: Any, parity: dict[str, float], speeds: dict[str, float]) -> Any:
+        learned = "learned" in where.body.card
+        return fastest(where, {n: 0.5 if learned and n != "torch" else c for n, c in parity.items()}, speeds)
+
+    def refused(body: BodyFolder, modality: Any) -> Path:
+        if "learned" in body.card:
+            raise tb.errors.BadBody("it cannot be exported", "use torch")
+        return export(body, modality)
+
+    if fault == "features differ":
+        monkeypatch.setattr(choose, "_fastest", apart)
+    else:
+        monkeypatch.setattr(choose, "_export", refused)
+        monkeypatch.setattr("tailorbird.bodies.regraft.regraft", lambda *given: None)
+    p = tb.fit(rows, out=rows.parent / "model", **TUNED)
+    assert p.tuned and p.runtime == "torch" and p.report is not None and p.report.runtime == "torch"
+    assert [line for line in told if "so torch runs it" in line]
+    assert not (rows.parent / "model" / "graph").exists(), "a graph that disagrees answers nobody"
+    assert tb.verify(rows.parent / "model").ok
