@@ -9,6 +9,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 
 import tailorbird
 from tailorbird.engine.predictor import Predictor, scores_of
-from tailorbird.errors import BadOutput
-from tailorbird.kinds import Runtime
+from tailorbird.errors import BadItem, BadOutput
+from tailorbird.kinds import Modality, Runtime
 from tailorbird.paper.card import card
 from tailorbird.paper.page import html
 from tailorbird.plug import load
@@ -104,13 +105,21 @@ def _fill(sealing: Sealing, folder: Path) -> None:
 
 def _write_golden(sealing: Sealing, folder: Path) -> list[JSON]:
     chosen: list[str] = []
-    for value in sealing.golden:
-        content, suffix = sealing.predictor.modality.save(value, GOLDEN_LIMIT_BYTES)
+    for content, suffix in _saved(sealing.predictor.modality, sealing.golden):
         name = f"golden/{len(chosen):02}{suffix}"
         write(folder / name, content)
         chosen.append(name)
     answers = sealing.predictor.predict([folder / name for name in chosen])
     return [{"file": name, "scores": scores_of(one)} for name, one in zip(chosen, answers, strict=True)]
+
+
+def _saved(modality: Modality, values: Sequence[Value]) -> list[tuple[bytes, str]]:
+    """Contents of golden examples, and their suffixes: of the values that are still there, or else of a made one."""
+    found = []
+    for value in values:
+        with suppress(BadItem):  # its file went away or changed while the model learned
+            found.append(modality.save(value, GOLDEN_LIMIT_BYTES))
+    return found or [modality.save(modality.example(), GOLDEN_LIMIT_BYTES)]
 
 
 def _manifest(sealing: Sealing, golden: list[JSON]) -> dict[str, JSON]:
