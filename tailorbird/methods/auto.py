@@ -14,7 +14,7 @@ from pydantic import Field
 
 from tailorbird.engine.learn import answers
 from tailorbird.engine.scoring import row_losses
-from tailorbird.errors import MissingExtra
+from tailorbird.errors import BadSpelling, MissingExtra
 from tailorbird.kinds import Method
 from tailorbird.lesson import Lesson, Tailored
 from tailorbird.plug import needs, parse
@@ -25,6 +25,7 @@ _TRIAL_SHARE = 0.25  # of the time that is left
 _LEAST_SECONDS = 10.0  # below that not even a trial learns anything
 _LEAST_ROWS = 30  # to learn from, and to hold out
 _HELD_SHARE = 5  # one cluster in so many is held out where there is no validation part
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # what torch says of an accelerator and of a machine
 _HELPS = 1.0  # standard errors by which the trial's loss must be lower: a hint is enough, the figures come later
 
 
@@ -49,32 +50,58 @@ class Auto(Method):
     rows: Annotated[int, Field(ge=_LEAST_ROWS)] = 4000
 
     def tailor(self, lesson: Lesson) -> Tailored:
-        started = time.monotonic()
+        began = time.monotonic()
         probed = _method("probe").tailor(lesson)
-        trail = [_Entry("probe", len(lesson.train), time.monotonic() - started, None)]
+        trail = [_entry("probe", lesson, began)]
         reason = _reason_against(lesson)
         if reason is None:
-            helps, tried = self._trial(lesson)
+            reason, tried = self._trial(lesson)
             trail += tried
-            reason = None if helps else "a trial on some rows did not lower the loss"
-        if reason is not None:
-            tell(f"method auto: probe, for {reason}")
-            return _noted(probed, trail, reason)
-        tell("method auto: finetune, for a trial on some rows lowered the loss")
-        return _finished(lesson, probed, trail)
+        if reason is None:
+            tell("method auto: finetune, for a trial on some rows lowered the loss")
+            tuned, entry = _tuned(lesson)
+            trail.append(entry)
+            if not isinstance(tuned, str):
+                return _noted(tuned, trail, "finetune: the trial lowered the loss")
+            reason = tuned
+        tell(f"method auto: probe, for {reason}")
+        return _noted(probed, trail, reason)
 
-    def _trial(self, lesson: Lesson) -> tuple[bool, list[_Entry]]:
-        """Whether a body that learns from some rows beats a probe on the same rows, on rows that neither saw."""
+    def _trial(self, lesson: Lesson) -> tuple[str | None, list[_Entry]]:
+        """What speaks against a body that learns: it cannot, or learns from some rows and does not beat a probe of the
+        same rows, on rows that neither saw."""
         train, held = _trial_rows(lesson, self.rows)
         part = replace(lesson, train=train, validation=np.zeros(0, np.int64), deadline=_trial_deadline(lesson))
-        losses: dict[str, NDArray[np.float64]] = {}
-        trail = []
-        for name in ("probe:last", "finetune"):
-            began = time.monotonic()
-            losses[name] = _losses(_method(name).tailor(part), part, held)
-            trail.append(_Entry(name, len(train), time.monotonic() - began, float(losses[name].mean())))
-        gain = losses["probe:last"] - losses["finetune"]
-        return bool(gain.mean() > _HELPS * gain.std() / sqrt(len(gain))), trail
+        began = time.monotonic()
+        without = _losses(_method("probe:last").tailor(part), part, held)
+        first = replace(_entry("probe:last", part, began), loss=float(without.mean()))
+        tuned, entry = _tuned(part)
+        if isinstance(tuned, str):
+            return tuned, [first, entry]
+        losses = _losses(tuned, part, held)
+        gain = without - losses
+        helps = gain.mean() > _HELPS * gain.std() / sqrt(len(gain))
+        trail = [first, replace(entry, loss=float(losses.mean()))]
+        return None if helps else "a trial on some rows did not lower the loss", trail
+
+
+def _tuned(lesson: Lesson) -> tuple[Tailored | str, _Entry]:
+    """What finetune makes of a lesson; or why nothing, where that is no reason to lose the probe: its loss was no
+    number any more, or memory is too short."""
+    began = time.monotonic()
+    try:
+        return _method("finetune").tailor(lesson), _entry("finetune", lesson, began)
+    except BadSpelling as error:
+        reason = error.problem
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(said in str(error) for said in _OUT_OF_MEMORY):
+            raise
+        reason = "memory is too short for the body to learn"
+    return reason, _entry("finetune", lesson, began)
+
+
+def _entry(name: str, lesson: Lesson, began: float) -> _Entry:
+    return _Entry(name, len(lesson.train), time.monotonic() - began, None)
 
 
 def _method(name: str) -> Method:
@@ -121,13 +148,6 @@ def _losses(tailored: Tailored, lesson: Lesson, rows: NDArray[np.int64]) -> NDAr
     if tailored.body is not None:
         shutil.rmtree(tailored.body.folder)
     return losses * lesson.row_weights[rows]
-
-
-def _finished(lesson: Lesson, probed: Tailored, trail: list[_Entry]) -> Tailored:
-    began = time.monotonic()
-    tuned = _method("finetune").tailor(lesson)
-    trail = [*trail, _Entry("finetune", len(lesson.train), time.monotonic() - began, None)]
-    return _noted(tuned, trail, "finetune: the trial lowered the loss")
 
 
 def _noted(tailored: Tailored, trail: list[_Entry], reason: str) -> Tailored:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from tailorbird.errors import BadSpelling
 from tailorbird.kinds import Method, Modality, Source
 from tailorbird.lesson import Head, Lesson, Tailored, Workshop
 from tailorbird.methods import auto
@@ -67,6 +70,59 @@ def test_a_trial_that_does_not_help_keeps_the_probe(tmp_path: Path, rivals: dict
 def test_where_nothing_can_be_told_apart_the_cheaper_method_is_taken(tmp_path: Path, rivals: dict[str, Fixed]) -> None:
     rivals["finetune"] = Fixed(sharpness=0.5)
     assert len(auto.Auto().tailor(made(tmp_path)).head.notes["auto"]["tried"]) == 3
+
+
+class Failing(Fixed):
+    """A method that learns as often as it may, and then ends with an error."""
+
+    error: Any
+    after: int  # learnings
+
+    def tailor(self, lesson: Lesson) -> Tailored:
+        tailored = super().tailor(lesson)
+        if len(self.__dict__["lessons"]) > self.after:
+            raise self.error
+        return tailored
+
+
+@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            BadSpelling("method 'finetune': 20 steps in a row gave no finite loss", "--method finetune:rate=1e-05"),
+            "20 st",
+        ),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), "memory"),
+        (MemoryError(), "memory"),
+    ],
+)
+def test_a_body_that_cannot_learn_to_the_end_leaves_the_probe(
+    error: Exception,
+    reason: str,
+    after: int,
+    tmp_path: Path,
+    rivals: dict[str, Fixed],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(auto, "tell", said.append)
+    rivals["finetune"] = Failing(sharpness=3.0, error=error, after=after)
+    tailored = auto.Auto().tailor(made(tmp_path))
+    notes = tailored.head.notes["auto"]
+    assert tailored.head.weight[0, 1] == 0.5
+    assert reason in notes["reason"] and said[-1] == f"method auto: probe, for {notes['reason']}"
+    assert [one["method"] for one in notes["tried"]] == ["probe", "probe:last", "finetune", "finetune"][: 3 + after]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("expected scalar type Float but found Half")])
+def test_what_is_no_fault_of_the_data_or_the_machine_is_not_swallowed(
+    error: BaseException, tmp_path: Path, rivals: dict[str, Fixed]
+) -> None:
+    rivals["finetune"] = Failing(sharpness=3.0, error=error, after=1)
+    with pytest.raises(type(error)):
+        auto.Auto().tailor(made(tmp_path))
 
 
 @pytest.mark.parametrize("case", ["features", "rows", "time"])
