@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -13,10 +14,12 @@ from typing import cast
 from tailorbird.errors import BadData, BadItem
 from tailorbird.kinds import Modality
 from tailorbird.plug import load, names
+from tailorbird.store.artifact import MANIFEST
 from tailorbird.types import Dataset, Finding, Part, Rows, Value
 
 PARTS: dict[str, Part] = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})  # what systems leave beside pictures, unhidden
+_RUN = "run.json"  # in NAME.part, where the fit of the model NAME keeps how far it is
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,10 @@ def read_folder(root: Path, origin: str, needs_target: bool) -> Dataset:
         _shown(item.path.relative_to(root).as_posix()) for item in items if item.path.suffix.lower() not in suffixes()
     ]
     findings = (Finding("other_file", len(others), "passed over", tuple(others[:5])),) if others else ()
-    told = f"{origin}: {len(known):,} files, read as {name}"
-    return Dataset(rows, name, name, "label" if needs_target else None, origin, (told, *_empty(root, known)), findings)
+    told = [f"{origin}: {len(known):,} files, read as {name}", *_empty(root, known)]
+    models = (_shown(path.name) for path in sorted(root.iterdir()) if _is_model(path))
+    told += [f"{model!r} is passed over: it is a model" for model in models]
+    return Dataset(rows, name, name, "label" if needs_target else None, origin, tuple(told), findings)
 
 
 def _shown(name: str) -> str:
@@ -83,18 +88,33 @@ def read_file(path: Path, origin: str) -> Dataset:
 
 
 def visible(folder: Path) -> list[Path]:
-    """What lies in a folder, sorted by name, without what is hidden or left by an operating system."""
-    return sorted(path for path in folder.iterdir() if not _hidden(path.name))
+    """What lies in a folder, sorted by name, without what is hidden, left by an operating system or made by fit."""
+    return sorted(path for path in folder.iterdir() if not _hidden(path.name) and not _made(path))
 
 
 def _hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in _LITTER
 
 
+def _made(path: Path) -> bool:
+    """Whether this is a model, or a fit that is not over: the pictures and texts in it are no data."""
+    return _is_model(path) or (path.name.endswith(".part") and (path / _RUN).is_file())
+
+
+def _is_model(path: Path) -> bool:
+    """Whether it was sealed as one; its owner may have put more into it since."""
+    place = path / MANIFEST
+    try:
+        manifest = json.loads(place.read_bytes()) if place.is_file() else None
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(manifest, dict) and manifest.keys() >= {"tailorbird", "files", "digest"}
+
+
 def _files(folder: Path) -> Iterator[Path]:
     """Every visible file below a folder, sorted."""
     for place, folders, found in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not _hidden(name))
+        folders[:] = sorted(name for name in folders if not _hidden(name) and not _made(Path(place, name)))
         # Plain files alone: who opens a pipe waits for ever.
         yield from (path for name in sorted(found) if not _hidden(name) and (path := Path(place, name)).is_file())
 

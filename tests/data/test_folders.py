@@ -9,6 +9,7 @@ from PIL import Image
 from tailorbird.data.folders import suffixes
 from tailorbird.data.read import read
 from tailorbird.errors import BadData
+from tailorbird.store.artifact import seal
 
 
 def put(root: Path, *names: str) -> Path:
@@ -90,6 +91,35 @@ def test_hidden_files_are_passed_over_and_others_are_counted(tmp_path: Path) -> 
     assert (finding.kind, finding.rows) == ("other_file", 3)
     assert finding.examples == ("README.md", "a/film.mov", "b/notes.md")
     assert len(found.rows) == 2
+
+
+def beside(root: Path) -> Path:
+    """A model, and what a fit has written that is not over, as --out inside of the data leaves them."""
+    put(root, "model/golden/00.png", "model/thumbs/00.jpg", "model/report.html", "model/notes of mine.txt")
+    seal(root / "model", {"tailorbird": "0.1.0"})
+    put(root, "model.part/run.json", "model.part/lock", "model.part/work/body-1/vocab.txt")
+    return root
+
+
+def test_models_are_no_labels_wherever_they_lie(tmp_path: Path) -> None:
+    beside(put(tmp_path, "cats/1.png", "dogs/1.png"))
+    beside(tmp_path / "cats")
+    found = read(tmp_path)
+    assert found.rows.ids == read(tmp_path, needs_target=False).rows.ids == ("cats/1.png", "dogs/1.png")
+    assert found.findings == ()
+    assert found.told[1:] == ("'model' is passed over: it is a model",)
+
+
+def test_models_may_lie_beside_the_parts(tmp_path: Path) -> None:
+    beside(put(tmp_path, "train/a/1.png", "train/b/1.png", "test/a/1.png"))
+    assert read(tmp_path).rows.parts == ("test", "train", "train")
+
+
+def test_a_manifest_or_a_part_of_the_users_own_hides_no_folder(tmp_path: Path) -> None:
+    put(tmp_path, "cats/1.png", "dogs.part/1.png", "manifests/1.png", "listed/1.png")
+    (tmp_path / "listed/manifest.json").write_text('{"files": {}, "name": "mine"}')
+    (tmp_path / "manifests/manifest.json").write_text("[]")
+    assert read(tmp_path).rows.targets == ("cats", "dogs.part", "listed", "manifests")
 
 
 def test_an_empty_class_folder_is_told(tmp_path: Path) -> None:
