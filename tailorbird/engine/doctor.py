@@ -24,6 +24,7 @@ _UNEVEN = 4  # times as many rows of one label as of another
 _TWINS_SHARE, _TWINS_ROWS = 0.01, 20  # that have twins, before their effect is measured
 _SAME_FEATURES = 0.95  # cosine, less the mean: among digits one pair of 1.6 million, among film reviews three of 56
 _ASKED_ROWS = 2000  # that are compared with all others, the measured ones first
+_CELLS = 2**22  # cosines that are held at once
 
 
 def cases(
@@ -126,10 +127,8 @@ class _Ward:
         asked = np.random.default_rng(self.seed).permutation(asked)[:_ASKED_ROWS]
         unit = x - x.mean(0)
         unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
-        cosine = unit[asked] @ unit.T  # (a, n)
-        cosine[self.parts.clusters[asked][:, None] == self.parts.clusters] = -1
-        nearest = cosine.argmax(1)
-        alike = np.flatnonzero(cosine.max(1) >= _SAME_FEATURES)
+        nearest, cosine = _nearest(unit, asked, self.parts.clusters)
+        alike = np.flatnonzero(cosine >= _SAME_FEATURES)
         if len(alike):
             ids = self.checked.dataset.rows.ids
             notes = {
@@ -139,3 +138,16 @@ class _Ward:
                 f"of {len(asked):,} that were compared are another row to the body; kept where they are: see whether "
             )
             yield case(self.checked.dataset, "look_alike", sorted(notes), f"{action}they are copies", notes=notes)
+
+
+def _nearest(
+    unit: NDArray[np.float32], asked: NDArray[np.int64], clusters: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The row outside of its cluster that is most like each asked one, and their cosine: (a,) each. unit: (n, d)."""
+    found = []
+    for part in np.array_split(asked, -(-len(asked) * len(unit) // _CELLS)):
+        cosine = unit[part] @ unit.T  # (p, n)
+        cosine[clusters[part][:, None] == clusters] = -1
+        nearest = cosine.argmax(1)
+        found.append((nearest, cosine[np.arange(len(part)), nearest]))
+    return np.concatenate([rows for rows, _ in found]), np.concatenate([near for _, near in found])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -147,6 +148,22 @@ def test_rows_that_only_the_body_takes_for_the_same_are_told() -> None:
     assert told.rows == 2
     assert told.examples[0].startswith("r7: 1 like r91")
     assert "look_alike" not in examined([str(k) for k in y], x, [(7, 91)])
+
+
+def test_look_alikes_among_many_rows_take_little_memory() -> None:
+    y = np.arange(20_000) % 2
+    x = np.random.default_rng(0).normal(size=(20_000, 32)).astype(np.float32)
+    asked = np.random.default_rng(0).permutation(20_000)[[0, 1_999]]
+    others = np.setdiff1d([0, 19_999, 10_000], asked)[:2]
+    x[asked] = x[others]
+    checked = checked_of([str(k) for k in y])
+    ward = doctor._Ward(CLASSIFY, ("0", "1"), y, checked, split_of(checked), 0)
+    tracemalloc.start()
+    (case,) = ward.look_alikes(x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert {f"r{row}" for row in asked} <= {one.id for one in case.suspects}
+    assert peak < 60e6  # all cosines at once: 200 MB
 
 
 def test_one_seed_gives_one_answer() -> None:
