@@ -76,13 +76,14 @@ def learning_curve(
     deadline = monotonic() + _LEARNING * seconds
     held = parts.test if parts.folds is None else np.flatnonzero(parts.folds == 0)
     exam = _exam(lesson, task, held, parts)
-    known = np.setdiff1d(np.concatenate([lesson.train, lesson.validation]), held)
+    learned = np.concatenate([lesson.train, lesson.validation])  # by the model to keep: of folds all rows
+    known = np.setdiff1d(learned, held)
     steps = _climb(exam, known, 2 * len(labels) if lesson.link == "softmax" else 0, deadline)
     if not steps:
         return (), {}
     figures = [exam.figure(step.heads[0]) for step in steps]
     points = tuple({"rows": step.rows, "figure": asdict(one)} for step, one in zip(steps, figures, strict=True))
-    return points, {"metric": task.metric, "rows": 2 * len(known), **_promise(exam, steps, figures[-1], len(known))}
+    return points, {"metric": task.metric, "rows": 2 * len(learned), **_promise(exam, steps, figures[-1], len(known))}
 
 
 def _exam(lesson: Lesson, task: Task, held: Places, parts: Split) -> _Exam:

@@ -168,6 +168,15 @@ def test_it_stops_where_the_next_part_would_take_too_long(spied: list[Lesson]) -
     assert run(made("softmax"), seconds=0.0) == ((), {})
 
 
+def test_twice_as_many_is_of_what_the_model_to_keep_learns_from_and_not_of_one_fold_less() -> None:
+    lesson = made("softmax", 80)
+    lesson = Lesson(**{**vars(lesson), "train": np.arange(80), "validation": lesson.validation[:0]})
+    points, more = run(
+        lesson, Split(lesson.train, lesson.validation, lesson.validation, np.arange(80) % 5, lesson.train)
+    )
+    assert points[-1]["rows"] == 64 and more["rows"] == 160
+
+
 def test_rows_that_are_too_few_to_learn_from_give_no_points(spied: list[Lesson]) -> None:
     points, more = run(made("softmax", 100))
     assert [point["rows"] for point in points] == [35, 70]
