@@ -42,12 +42,16 @@ def folds_of(strata: NDArray[np.int64], together: NDArray[np.int64], seed: int) 
 def cross_scores(
     x: NDArray[np.float32], y: Truth, n_labels: int, link: Link, folds: NDArray[np.int64], seed: int
 ) -> Scores:
-    """Scores of each row by a linear head that learned from the other folds. x: (n, d); folds: (n,) -> (n, c)."""
-    method = parse("method", _QUICK, Method)
-    n_folds = int(folds.max()) + 1
+    """Scores of each row by a linear head that learned from the other folds. x: (n, d); folds: (n,) -> (n, c).
+
+    The first head's strength serves all: to choose it anew for each took twice as long."""
+    from threadpoolctl import threadpool_limits  # scikit-learn brings it; only what fits has that
+
+    n_folds, method = int(folds.max()) + 1, parse("method", _QUICK, Method)
     scores = np.zeros((len(x), n_labels), np.float64)
     rng = np.random.default_rng(seed)
-    with stage("answering each row by the others", n_folds) as advance:
+    # Threads that wait for each other cost more than they save in products of so few columns.
+    with threadpool_limits(1), stage("answering each row by the others", n_folds) as advance:
         for fold in range(n_folds):
             known = rng.permutation(np.flatnonzero(folds != fold))[:_MOST_ROWS]
             # Settings are chosen on one of the other folds: leaving each row out in turn is slower than the fit. Of
@@ -55,6 +59,8 @@ def cross_scores(
             choosing = (folds[known] == (fold + 1) % n_folds) & (n_folds > 2)
             weights = np.ones(len(x), np.float32)
             lesson = Lesson({"last": x}, y, n_labels, weights, known[~choosing], known[choosing], seed, link=link)
-            scores[folds == fold] = method.tailor(lesson).head.scores(x[folds == fold])
+            head = method.tailor(lesson).head
+            method = parse("method", f"probe:last,strength={head.notes['strength']}", Method)
+            scores[folds == fold] = head.scores(x[folds == fold])
             advance(1)
     return scores

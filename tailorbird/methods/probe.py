@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
 from tailorbird.engine.descent import MAX_ROUNDS
 from tailorbird.engine.linear import Problem, Solution
@@ -66,6 +66,7 @@ class Probe(Method):
 
     depths: Literal["auto", "last", "inner"] = "auto"  # the last depth, all of them together, or whichever does better
     strengths: Annotated[int, Field(ge=1, le=100)] = 10  # how many are tried, evenly in the logarithm
+    strength: PositiveFloat | None = None  # the only one to try, if given
 
     def tailor(self, lesson: Lesson) -> Tailored:
         if lesson.link != "identity":
@@ -95,11 +96,14 @@ class Probe(Method):
         if widest * lesson.n_labels <= _MANY_WEIGHTS:
             solver = SOLVERS[lesson.link]
             strengths = np.geomspace(solver.strongest, solver.weakest, self.strengths).tolist()
-            return _Search(candidates, strengths, MAX_ROUNDS)
-        strengths = list(_FEW_STRENGTHS[-self.strengths :])
+            return _Search(candidates, self._only(strengths), MAX_ROUNDS)
+        strengths = self._only(list(_FEW_STRENGTHS[-self.strengths :]))
         depths = "the inner depths" if self.depths == "inner" else "the last depth"
         tell(f"{lesson.n_labels:,} labels: only {depths} and {len(strengths)} strengths are tried, in few rounds")
         return _Search(candidates[:1], strengths, _FEW_ROUNDS)
+
+    def _only(self, strengths: list[float]) -> list[float]:
+        return strengths if self.strength is None else [self.strength]
 
     def _candidates(self, offered: tuple[str, ...]) -> list[tuple[str, ...]]:
         last = [("last",)] if self.depths != "inner" else []

@@ -49,6 +49,12 @@ def test_the_strength_is_the_one_of_least_loss_on_validation_rows() -> None:
     assert head.notes["held_out"] == "validation"
 
 
+def test_a_strength_that_is_named_is_the_only_one_tried() -> None:
+    head = parse("method", "probe:last,strength=0.3", Method).tailor(lesson()).head
+    (candidate,) = head.notes["candidates"]
+    assert head.notes["strength"] == 0.3 and [pair[0] for pair in candidate["losses"]] == [0.3]
+
+
 def test_what_chose_the_strength_teaches_too_in_the_end() -> None:
     given = lesson()
     head = Probe().tailor(given).head
