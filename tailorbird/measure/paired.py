@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import numpy as np
 
 from tailorbird.measure.bootstrap import RESAMPLES, count, numbered, spread
@@ -15,12 +17,20 @@ _FLIPS = 2000  # of more: the share that they estimate is then right to 0.5 % at
 _CELLS = 2**18  # signs that are made at once
 
 
-def paired(gain: Floats, clusters: Ints | None = None, seed: int = 0, resamples: int = RESAMPLES) -> Figure:
+def paired(
+    gain: Floats, clusters: Ints | None = None, seed: int = 0, resamples: int = RESAMPLES, most: float = 1.0
+) -> Figure:
     """The mean of a gain, (n,), with its 95 % interval, which leaves out zero only where an exact test rejects at 5 %:
     resampling knows nothing of losses that did not happen.
 
     A gain of 1 where only the model is right, -1 where only the other is, and else 0, has McNemar's test for single
-    rows, and for clusters the sign test of their sums. Any other gain has the test that turns its signs around."""
+    rows, and for clusters the sign test of their sums. Any other gain has the test that turns its signs around.
+
+    most: how much a row can gain, inf where there is no bound. Where none gained or lost, as many may have done so
+    elsewhere as an exact test lets be: of n rows about 3.7 / n."""
+    if not gain.any():
+        reach = most * clopper_pearson(0, count(len(gain), clusters))[1] if isfinite(most) else 0.0
+        return Figure(0.0, -reach, reach)
     wins_only = bool(np.isin(gain, (-1, 0, 1)).all())
     if wins_only and count(len(gain), clusters) == len(gain):
         return _of_wins(gain)

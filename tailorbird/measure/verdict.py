@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Literal, TypeAlias
 
 from tailorbird.lesson import Rival
 from tailorbird.measure.metrics import Floats, Ints, Scores, Truth
-from tailorbird.measure.names import decimals, higher_is_better, title
+from tailorbird.measure.names import decimals, higher_is_better, is_share, title
 from tailorbird.measure.paired import paired
 from tailorbird.types import Figure, Verdict
 
@@ -30,7 +31,7 @@ def verdict(
     theirs = {name: by_row(y, rival.scores) for name, rival in rivals.items()}
     best = max(theirs, key=lambda name: sign * float(theirs[name].mean()))
     ours = by_row(y, model)
-    difference = paired(sign * (ours - theirs[best]), clusters, seed)
+    difference = paired(sign * (ours - theirs[best]), clusters, seed, most=1.0 if is_share(metric) else inf)
     outcome: Outcome = "better" if difference.low > 0 else "worse" if difference.high < 0 else "not_distinguishable"
     values = float(ours.mean()), float(theirs[best].mean())
     seen = _seen(metric, values, difference, len(y))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest, permutation_test
 
 from tailorbird.measure.paired import paired, signs_matter
+from tailorbird.types import Figure
 
 
 def test_the_outcome_is_that_of_mcnemars_exact_test() -> None:
@@ -55,6 +58,14 @@ def test_equal_models_on_rows_with_some_twins_are_called_better_in_at_most_one_o
         gain = rng.choice([1, 0, -1], 190, p=[0.03, 0.94, 0.03])[clusters]
         better += paired(gain, clusters, seed, 200).low > 0
     assert better <= 50
+
+
+def test_models_that_never_differed_may_differ_on_rows_not_seen() -> None:
+    alone = paired(np.zeros(300, np.int64))
+    assert alone.value == 0 and alone.high == -alone.low == pytest.approx(binomtest(0, 300).proportion_ci().high)
+    together = paired(np.zeros(300, np.int64), np.repeat(np.arange(30), 10))
+    assert together.value == 0 and together.high == -together.low == pytest.approx(0.1157, abs=1e-4)
+    assert paired(np.zeros(300), most=inf) == Figure(0.0, 0.0, 0.0), "of what has no bounds nothing can be said"
 
 
 def test_clusters_widen_the_interval() -> None:

@@ -50,10 +50,12 @@ def test_a_model_that_is_not_better_is_advised_against_by_name() -> None:
     assert worse.sentence.startswith("Do not use this model, take baseline b0:")
 
 
-def test_a_model_that_always_agrees_with_its_baseline_has_a_difference_of_nothing() -> None:
-    right = np.array([True, False, True])
-    figure = judged(right, right).difference
-    assert (figure.low, figure.value, figure.high) == (0, 0, 0)
+def test_a_model_that_always_agrees_with_its_baseline_has_a_difference_of_about_nothing() -> None:
+    told = judged(np.arange(300) % 3 > 0, np.arange(300) % 3 > 0)
+    assert told.sentence.endswith("on 300 rows, a difference of +0.0 points (95 % interval -1.2 to +1.2).")
+    y = np.arange(40.0)[:, None]
+    told = verdict("mae", distances, y, y + 1, {"b": Rival("b", y + 1)}, None)
+    assert (told.difference.low, told.difference.high) == (0, 0), "a row may be as far off as it likes"
 
 
 def test_sentences_name_the_metric_and_its_figures() -> None:
