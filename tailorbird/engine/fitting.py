@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,13 +32,21 @@ from tailorbird.lesson import Lesson, Tailored, Workshop
 from tailorbird.plug import needs
 from tailorbird.progress import tell, tell_finding
 from tailorbird.store import graphs
-from tailorbird.types import BodyFolder, Finding, Report, Story
+from tailorbird.store.bodies import weight_files
+from tailorbird.types import JSON, BodyFolder, Finding, Report, Story
 
 _CURVE_SECONDS = 20.0  # that the learning curve may take
 _CURVE_SECONDS_OF_TUNED = 3.0  # where it is of a probe, and so only hints at what more rows would bring
 _SEAL_SECONDS = 15.0  # judging, the report, and a fresh process that answers the golden examples
 _FULL_COST = 4.0  # times what features of half precision cost; 3.3 was measured
-_EXPORT_SECONDS = 30.0  # a body that learned: its graph, and a look at whether it agrees with torch
+# A body that learned: its graph, and a look at whether it agrees with torch. 9 s were measured for MiniLM of 90 MB,
+# 4 s for EfficientNet-Lite0 of 19 MB, on two cores.
+_EXPORT_SECONDS, _EXPORT_SECONDS_A_MB = 3.0, 0.1
+_FIRST_SECONDS, _FIRST_SECONDS_A_ROW = 0.5, 0.0005  # baselines, the head alone, the body as a module
+_LOOKS = 4  # at held-out rows before the deadline: one before the first step, and three that the loop leaves room for
+_STEPS_ROWS = 10 * 64 * 3  # answers that cost as much as ten steps
+_TORCH_COST = 2.0  # times what an answer of the runtime costs whose speed is known
+_FEW_STEPS = 0.5  # share of the steps that were planned, below which it is told that time was short
 
 
 def run(order: Order) -> Predictor:
@@ -110,6 +119,7 @@ class _Fit:
         return findings
 
     def _lesson(self, shop: Shop, material: Material) -> Lesson:
+        order = self.order
         workshop = Workshop(
             shop.body,
             shop.modality,
@@ -117,20 +127,26 @@ class _Fit:
             shop.labels,
             self.journal.work,
             self.threads,
-            self.order.device,
+            order.device,
             self.journal.lap,
         )
         lesson = lesson_from(
-            material, shop.task, shop.y, len(shop.labels), shop.parts, weights=self.order.weights, seed=self.order.seed
+            material, shop.task, shop.y, len(shop.labels), shop.parts, weights=order.weights, seed=order.seed
         )
-        return replace(lesson, workshop=workshop, deadline=self.limit.deadline(self._spare_s(shop, material)))
+        spare_s = self._spare_s(shop, material)
+        if self.plugs.method.tunes and not (order.method.startswith("auto") or order.resume):  # auto takes a probe then
+            least_s = _least_s(shop, material)
+            why = f"the first steps of learning take about {least_s:.0f} s here, and what comes after {spare_s:.0f} s"
+            self.limit.check(least_s + spare_s, why)
+        return replace(lesson, workshop=workshop, deadline=self.limit.deadline(spare_s))
 
     def _spare_s(self, shop: Shop, material: Material) -> float:
         """Seconds to keep for what comes after learning: the tuned body's export and its test rows, and the sealing."""
         n_held = 0 if shop.parts.folds is not None else len(shop.parts.test)
         slower = _FULL_COST if material.half else 1.0
-        answering = slower * n_held / max(material.choice.speeds.get(material.choice.runtime, 50.0), 1e-3)
-        return _SEAL_SECONDS + _EXPORT_SECONDS + 1.5 * answering
+        size_bytes = sum((shop.body.folder / name).stat().st_size for name in weight_files(shop.body.folder))
+        exporting = _EXPORT_SECONDS + _EXPORT_SECONDS_A_MB * size_bytes / 1e6
+        return _SEAL_SECONDS + exporting + 1.5 * slower * n_held / _speed(material)
 
     def _story(
         self, shop: Shop, material: Material, lesson: Lesson, trial: Trial, tailored: Tailored
@@ -173,6 +189,27 @@ class _Fit:
         )
 
 
+def _least_s(shop: Shop, material: Material) -> float:
+    """Seconds until a body has taken ten steps; of few rows one learns for each fold, and one for the model."""
+    parts, n_rows = shop.parts, len(learned_from(shop.parts))
+    n_turns = 1 if parts.folds is None else int(parts.folds.max()) + 2
+    n_held = len(parts.validation) or n_rows // 5
+    learning = _TORCH_COST * (_LOOKS * n_held + _STEPS_ROWS) / _speed(material)
+    return n_turns * (_FIRST_SECONDS + _FIRST_SECONDS_A_ROW * n_rows + learning)
+
+
+def _speed(material: Material) -> float:
+    """Rows a second."""
+    return max(material.choice.speeds.get(material.choice.runtime, 50.0), 1e-3)
+
+
+def _tell_steps(notes: Mapping[str, JSON]) -> None:
+    """Say so where the body learned for much less time than was planned."""
+    done, planned = notes.get("steps", 0), notes.get("steps_planned", 0)
+    if done < _FEW_STEPS * planned:
+        tell(f"the body learned in {done:,} of {planned:,} steps, for time was short: give a larger --budget")
+
+
 class _Opening:
     """How the model to keep is run: by the fastest runtime whose features agree with torch's, in full precision."""
 
@@ -184,6 +221,7 @@ class _Opening:
         if tailored.body is None and not self._material.half:
             return None  # what gave the features gives the answers
         if self._choice is None:
+            _tell_steps(tailored.head.notes)
             self._choice = self._opened(tailored.body)
         return self._choice
 

@@ -10,7 +10,8 @@ import pytest
 
 import tailorbird as tb
 from tailorbird import progress
-from tailorbird.engine import choose
+from tailorbird.engine import choose, fitting, material
+from tailorbird.errors import BadBody, BadSpelling
 from tailorbird.types import BodyFolder
 
 TUNED = {"target": "label", "model": "toy:text", "method": "finetune:epochs=1", "runtime": "onnx"}
@@ -55,7 +56,7 @@ def test_a_tuned_body_that_only_torch_can_run_becomes_a_model(
 
     def refused(body: BodyFolder, modality: Any) -> Path:
         if "learned" in body.card:
-            raise tb.errors.BadBody("it cannot be exported", "use torch")
+            raise BadBody("it cannot be exported", "use torch")
         return export(body, modality)
 
     if fault == "features differ":
@@ -68,3 +69,32 @@ def test_a_tuned_body_that_only_torch_can_run_becomes_a_model(
     assert [line for line in told if "so torch runs it" in line]
     assert not (rows.parent / "model" / "graph").exists(), "a graph that disagrees answers nobody"
     assert tb.verify(rows.parent / "model").ok
+
+
+def test_a_budget_in_which_no_body_learns_is_refused_with_one_in_which_it_does(
+    rows: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(material, "_REST_S", 0.0)  # or the features alone would be refused, where a machine is slow
+    with pytest.raises(BadSpelling, match=r"--budget 14s is too small for anything: the first steps") as caught:
+        tb.fit(rows, out=rows.parent / "model", **TUNED, budget="14s")
+    assert not (rows.parent / "model").exists()
+    p = tb.fit(rows, out=rows.parent / "model", **TUNED, budget=caught.value.hint.removeprefix("--budget "))
+    assert p.report is not None and p.report.notes["head"]["steps"] > 0
+    assert not [line for line in told if "steps" in line]
+
+
+def test_auto_takes_what_a_small_budget_allows(rows: Path) -> None:
+    assert not tb.fit(rows, out=rows.parent / "model", **{**TUNED, "method": "auto"}, budget="20s").tuned
+
+
+def test_a_body_that_took_no_step_is_told(rows: Path, told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting._Fit, "_spare_s", lambda *given: 1e6)  # more than was foreseen
+    monkeypatch.setattr(fitting.Budget, "check", lambda *given: None)
+    tb.fit(rows, out=rows.parent / "model", **TUNED, budget="1h")
+    assert [line for line in told if "the body learned in 0 of 1 steps" in line and "--budget" in line]
+
+
+@pytest.mark.parametrize(("steps", "is_told"), [(0, True), (4, True), (300, False), (418, False)])
+def test_few_of_the_steps_that_were_planned_are_told(steps: int, is_told: bool, told: list[str]) -> None:
+    fitting._tell_steps({"steps": steps, "steps_planned": 418})
+    assert bool(told) == is_told
