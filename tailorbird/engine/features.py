@@ -122,7 +122,9 @@ def cores(threads: int = 0) -> int:
     """How many threads to use: as many as were asked for, or for 0 all cores that this process may use."""
     if threads < 0:
         raise BadSpelling(f"--threads is {threads}, and must be 0 or more", "--threads 2")
-    return threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads:
+        return threads
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Keeper:

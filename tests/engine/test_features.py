@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -267,6 +268,12 @@ def test_a_number_of_threads_below_zero_is_refused() -> None:
     with pytest.raises(BadSpelling, match="--threads is -1, and must be 0 or more") as caught:
         cores(-1)
     assert caught.value.hint == "--threads 2"
+
+
+def test_a_number_of_threads_is_heeded_on_every_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # macOS and Windows have none
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    assert (cores(5), cores(0)) == (5, 64)
 
 
 @pytest.mark.parametrize("changed", ["graph", "reading", "tailorbird"])
