@@ -169,6 +169,9 @@ def _pool(trials: list[Trial]) -> Trial:
 
 
 def _joined(parts: list[Rival]) -> Rival:
-    """Answers of several folds as one. The cut is the mean of theirs, each chosen without the rows that it judges."""
+    """Answers of several folds as one. The cut is the mean of theirs."""
+    # All but one of these cuts saw the rows that they judge. Of 80 and of 250 made rows that added 0.002 to micro-F1
+    # (0.01 to a neighbour's). Shifting scores until each fold's own cut lies at one place would take 0.01 of average
+    # precision from a neighbour, and so bend the verdict; what remains is a cut for each row.
     scores = np.concatenate([part.scores for part in parts])
     return Rival(parts[0].title, scores, float(np.mean([part.cut for part in parts])))
