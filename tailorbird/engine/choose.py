@@ -35,6 +35,7 @@ class Choice:
     parity: Mapping[str, float]  # runtime -> the lowest cosine of any row with torch's features
     speeds: Mapping[str, float]  # runtime -> rows a second
     threads: int  # that it runs on, and that load what it reads
+    device: Device  # that it runs on; never "auto"
 
     def notes(self) -> dict[str, JSON]:
         """What a report says of the choice."""
@@ -79,6 +80,10 @@ class _Place:
     def open(self, runtime: Runtime) -> Encoder:
         return runtime.open(self.body, self.graph(runtime), self.threads, self.device)
 
+    def chosen(self, name: str, runtime: Runtime, parity: Mapping[str, float], speeds: Mapping[str, float]) -> Choice:
+        device = _device("auto", {name: runtime}) if self.device == "auto" else self.device
+        return Choice(name, self.open(runtime), self.graph(runtime), parity, speeds, self.threads, device)
+
 
 def choose(
     body: BodyFolder,
@@ -122,8 +127,7 @@ def _chosen(where: _Place, able: Runtimes, values: Sequence[Value], remember: bo
         found = _compare(where, able, values) if _has_reference(where.body) else _earlier(where, able)
         if remember:
             _remember(memory, found)
-    plug = able[found.runtime]
-    return Choice(found.runtime, where.open(plug), where.graph(plug), found.parity, found.speeds, where.threads)
+    return where.chosen(found.runtime, able[found.runtime], found.parity, found.speeds)
 
 
 def reopen(body: BodyFolder, modality: Modality, runtime: str, *, threads: int = 0, device: Device = "auto") -> Choice:
@@ -137,7 +141,7 @@ def reopen(body: BodyFolder, modality: Modality, runtime: str, *, threads: int =
         if (has_graph or plug.needs == "module") and (device == "auto" or device in plug.devices):
             if name != runtime:
                 tell(f"{runtime} cannot run the body here, so {name} does; their features agree")
-            return Choice(name, where.open(plug), where.graph(plug), {}, {}, where.threads)
+            return where.chosen(name, plug, {}, {})
     raise missing_extra(f"running {body.spelling!r}, whose graph is not in the store,", REFERENCE)
 
 

@@ -24,7 +24,7 @@ from tailorbird.plug import parse
 from tailorbird.progress import stage
 from tailorbird.store import graphs
 from tailorbird.store.cache import Namespace
-from tailorbird.types import BodyFolder, Ready, Value
+from tailorbird.types import BodyFolder, Device, Ready, Value
 
 _CHUNK_ROWS = 16  # values that a thread loads at a time
 _AHEAD_CHUNKS = 4  # for each thread: enough that no thread waits, few enough to be small beside a window
@@ -97,11 +97,16 @@ def columns(
 
 
 def namespace_of(
-    body: BodyFolder, modality: Modality, runtime: str, encoder: Encoder, graph: Path | None = None
+    body: BodyFolder,
+    modality: Modality,
+    runtime: str,
+    encoder: Encoder,
+    graph: Path | None = None,
+    device: Device = "cpu",
 ) -> Namespace:
     """The cache of this body's features: whatever changes a feature is in its key.
 
-    runtime: a plug-in's spelling; graph: the folder of the graph that it runs, if it runs one."""
+    runtime: a plug-in's spelling; graph: the folder of the graph that it runs, if it runs one; device: never "auto"."""
     ran = parse("runtime", runtime, Runtime)
     key = {
         "what": "features",
@@ -113,6 +118,7 @@ def namespace_of(
         "depths": [list(depth) for depth in encoder.depths],
         "runtime": ran.spelling(full=True),
         "version": ran.version(),
+        "device": device,  # a GPU adds up in another order
         "view": "plain",
     }
     return Namespace.open(key, body=body.spelling)

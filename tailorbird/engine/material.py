@@ -15,8 +15,9 @@ from tailorbird.engine.budget import Budget
 from tailorbird.engine.choose import Choice, choose
 from tailorbird.engine.features import Planned, columns, encode, namespace_of
 from tailorbird.errors import BadData
-from tailorbird.kinds import Modality, Task
+from tailorbird.kinds import Modality, Runtime, Task
 from tailorbird.lesson import Evidence, Lesson, Truth
+from tailorbird.plug import parse
 from tailorbird.store.cache import Namespace
 from tailorbird.types import BodyFolder, Device
 
@@ -30,7 +31,11 @@ class Material:
     checked: Checked
     choice: Choice
     features: Mapping[str, NDArray[np.float32]]
-    half: bool = False  # whether the features may be of half precision, and another choice has to give the answers
+
+    @property
+    def half(self) -> bool:
+        """Whether the features are of half precision, so that another choice has to give the answers."""
+        return parse("runtime", self.choice.runtime, Runtime).precision != "fp32"
 
     @property
     def evidence(self) -> Evidence:
@@ -66,27 +71,37 @@ def gather_features(
     Raises BadSpelling if the budget does not suffice for that, and for the little that a model needs beside."""
     wanted = None if runtime == "auto" else runtime
     choice = choose(body, modality, checked.values, runtime=wanted, threads=threads, device=device, half=half)
-    space = namespace_of(body, modality, choice.runtime, choice.encoder, choice.graph)
+    space = _space(choice, body, modality)
     n_unknown = int((~space.get(checked.digests)[0]).sum()) if limit.seconds is not None else 0
     encoding = n_unknown / max(choice.speeds.get(choice.runtime, float("inf")), 1e-9)
     reading = (
         f"reading {n_unknown:,} rows takes about {encoding:.0f} s here, and to measure and seal a model {_REST_S:.0f} s"
     )
     limit.check(encoding + _REST_S, reading)
-    return Material(checked, choice, known_features(choice, body, modality, checked, planned), half)
+    return Material(checked, choice, known_features(choice, body, modality, checked, space, planned))
+
+
+def _space(choice: Choice, body: BodyFolder, modality: Modality) -> Namespace:
+    return namespace_of(body, modality, choice.runtime, choice.encoder, choice.graph, choice.device)
 
 
 def known_features(
-    choice: Choice, body: BodyFolder, modality: Modality, checked: Checked, planned: Planned | None = None
+    choice: Choice,
+    body: BodyFolder,
+    modality: Modality,
+    checked: Checked,
+    space: Namespace | None = None,
+    planned: Planned | None = None,
 ) -> dict[str, NDArray[np.float32]]:
-    """Features of every checked row by depth, (n, d) each; from the cache where it has them, and kept there."""
-    space = namespace_of(body, modality, choice.runtime, choice.encoder, choice.graph)
+    """Features of every checked row by depth, (n, d) each; from the cache where it has them, and kept there.
+
+    space: where the cache keeps them, if it is open already; planned: see encode."""
     features, errors = encode(
         choice.encoder,
         modality.reader(body),
         checked.values,
         checked.digests,
-        space,
+        space or _space(choice, body, modality),
         digest=modality.digest,
         planned=planned,
         threads=choice.threads,

@@ -282,6 +282,17 @@ def test_reopening_takes_the_recorded_runtime_and_the_features_are_the_same(body
     assert np.array_equal(again.encode(reader.stack(ready)), choice.encoder.encode(reader.stack(ready)))
 
 
+def test_a_choice_tells_where_it_runs(body: BodyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choose(body, MODALITY, TEXTS, runtime="torch", threads=1).device == "cpu"
+    assert reopen(body, MODALITY, "torch", threads=1).device == "cpu"
+    plug: Any = load("runtime", "torch")
+    monkeypatch.setattr(plug, "reaches", classmethod(lambda cls, device: True))
+    monkeypatch.setattr(plug, "open", lambda *given: None)
+    assert reopen(body, MODALITY, "torch", threads=1).device == "cuda"
+    assert reopen(body, MODALITY, "torch", threads=1, device="cpu").device == "cpu"
+    assert reopen(body, MODALITY, "onnx", threads=1).device == "cpu"
+
+
 def test_reopening_without_a_graph_uses_torch_and_exports_nothing(bare: BodyFolder) -> None:
     opened = reopen(bare, MODALITY, "openvino")
     assert opened.runtime == "torch" and type(opened.encoder).__name__ == "TorchEncoder"

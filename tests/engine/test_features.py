@@ -285,6 +285,7 @@ def test_whatever_changes_a_feature_changes_the_namespace(
     graphs.files.write(tmp_path / graphs.ABOUT, graphs.files.canonical(vars(graph)))
     before = namespace_of(body, modality, "torch", Counter(), tmp_path).folder
     assert namespace_of(body, modality, "torch", Counter(), tmp_path).folder == before
+    assert namespace_of(body, modality, "torch", Counter(), tmp_path, "cuda").folder != before
     if changed == "graph":
         graph = replace(graph, digest="b" * 64)
         graphs.files.write(tmp_path / graphs.ABOUT, graphs.files.canonical(vars(graph)))

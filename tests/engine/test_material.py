@@ -91,3 +91,15 @@ def test_the_threads_that_were_asked_for_load_the_pictures(pets: Path, monkeypat
     assert gathered(pets, threads=3).choice.threads == 3
     assert gathered(pets, threads=0).choice.threads == cores()
     assert asked == [3, cores()]
+
+
+def test_features_count_as_of_half_precision_only_where_they_are(pets: Path) -> None:
+    assert not gathered(pets, half=True).half, "torch on a processor computes in float32 all the same"
+
+
+def test_the_cache_is_opened_once_with_a_budget_too(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    opened = material.namespace_of
+    monkeypatch.setattr(material, "namespace_of", lambda *a, **k: asked.append("opened") or opened(*a, **k))
+    gathered(pets, limit=budget("1h"))
+    assert asked == ["opened"]
