@@ -109,8 +109,8 @@ def choose(
     if half and (halved := _halved(able, where.device)):
         try:
             return _chosen(where, halved, values, remember)
-        except BadBody:
-            tell(f"{body.spelling} loses too much in half precision")
+        except (BadBody, MissingExtra) as error:  # it loses too much so, or was never compared while torch was here
+            tell(f"{body.spelling} is run in full precision: {error.problem}")
     if like is not None:
         try:
             return _chosen(where, able, values, remember)

@@ -17,7 +17,7 @@ from tailorbird.engine.learn import head_scores, rivals_answers
 from tailorbird.engine.material import beginnings, facts_memory, known_features
 from tailorbird.engine.predictor import Predictor, load
 from tailorbird.engine.shop import targets_of
-from tailorbird.errors import BadBody, BadData, check_seed
+from tailorbird.errors import BadBody, BadData, MissingExtra, check_seed
 from tailorbird.kinds import Source
 from tailorbird.lesson import Evidence, Rival
 from tailorbird.plug import parse
@@ -57,13 +57,13 @@ def evaluate(
 
 
 def _frozen_features(p: Predictor, checked: Checked) -> NDArray[np.float32] | None:
-    """Features of the body as it was before it learned, which some baselines read; None if it is not in the store."""
+    """Features of the body as it was before it learned, which some baselines read; None if it cannot be run here."""
     try:
         frozen = parse("source", p.body.spelling, Source).open()
-    except BadBody as error:
+        choice = reopen(frozen, p.modality, p.runtime, threads=p.threads, device=p.device)
+    except (BadBody, MissingExtra) as error:
         tell(f"baselines on frozen features are left out: {error.problem}; {error.hint}")
         return None
-    choice = reopen(frozen, p.modality, p.runtime, threads=p.threads, device=p.device)
     return known_features(choice, frozen, p.modality, checked)["last"]
 
 

@@ -234,6 +234,14 @@ def test_without_torch_an_earlier_comparison_counts(
     assert choice.parity["onnx"] >= 0.9999
 
 
+def test_without_torch_full_precision_is_taken_where_half_was_never_compared(
+    body: BodyFolder, halved: type[Runtime], without: Callable[..., None]
+) -> None:
+    choose(body, MODALITY, TEXTS, threads=1)
+    without("torch")
+    assert choose(body, MODALITY, TEXTS, threads=2, half=True).runtime in ("onnx", "openvino")
+
+
 def test_without_torch_and_without_a_comparison_the_extra_is_named(
     bare: BodyFolder, without: Callable[..., None]
 ) -> None:
