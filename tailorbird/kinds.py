@@ -230,6 +230,9 @@ class Method(Plug, ABC):
     def check(self, body: BodyFolder) -> None:
         """Raise BadSpelling or MissingExtra, before any costly work, if this body cannot be tailored so."""
 
+    def check_rows(self, labels: Sequence[str], link: Link, modality: Modality) -> None:
+        """Raise BadSpelling, before any costly work, if rows of this kind cannot be learned so."""
+
     @abstractmethod
     def tailor(self, lesson: Lesson) -> Tailored:
         """What was learned. Deterministic for a seed and a number of threads, and a deadline that is not met."""

@@ -76,7 +76,7 @@ class Workshop:
     folder: Path  # an empty place; a body that learned is written into a new folder in it
     threads: int
     device: Device
-    laps: Callable[[], Lap] | None = None  # where a learning keeps how far it is; each one asks for the next
+    laps: Callable[[str], Lap] | None = None  # by its name: where a learning keeps how far it is
 
 
 @dataclass(frozen=True)

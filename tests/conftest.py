@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -87,14 +88,47 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> BodyFolder:
     return write_body(folder, **made, settings={}, card={"title": "tiny"})
 
 
+@pytest.fixture(scope="session")
+def spelled(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """`spelled("distill", "softmax", ("a", "b"))`: the method, with what it cannot do without: a teacher, of chance."""
+    teachers: dict[tuple[str, ...], Path] = {}
+
+    def spell(method: str, link: str = "softmax", labels: Sequence[str] = ("a", "b")) -> str:
+        if method != "distill":
+            return method
+        if (link, *labels) not in teachers:
+            teachers[link, *labels] = _teacher(tmp_path_factory.mktemp("teacher"), link, labels)
+        return f"distill:{teachers[link, *labels]}"
+
+    return spell
+
+
+def _teacher(folder: Path, link: str, labels: Sequence[str]) -> Path:
+    """A model that has learned nothing: its labels were drawn."""
+    from tailorbird import fit
+
+    rng = random.Random(0)
+    told = {
+        "softmax": lambda i: labels[i % len(labels)],
+        "sigmoid": lambda i: "|".join({labels[i % len(labels)], rng.choice(labels)}),
+        "identity": lambda i: rng.gauss(1000, 50),
+    }[link]
+    rows = [f"{rng.choice(('road', 'river', 'house'))} number {i},{told(i)}" for i in range(60)]
+    (folder / "rows.csv").write_text("\n".join(["text,target", *rows]), encoding="utf-8")
+    task = {"softmax": "classify", "sigmoid": "multilabel", "identity": "regress"}[link]
+    given = {"model": "toy:text", "method": "probe:last", "runtime": "torch", "threads": 1, "device": "cpu"}
+    fit(folder / "rows.csv", target="target", task=task, out=folder / "model", **given)
+    return folder / "model"
+
+
 @pytest.fixture
-def suited(tiny_bert: BodyFolder) -> Callable[[str], BodyFolder]:
+def suited(tiny_bert: BodyFolder, spelled: Callable[..., str]) -> Callable[[str], BodyFolder]:
     """`suited("lora")`: a small body that this method can tailor: the toy, or one with linear layers and biases."""
 
     def find(method: str) -> BodyFolder:
         toy = parse("source", "toy:text", Source).open()
         try:
-            parse("method", method, Method).check(toy)
+            parse("method", spelled(method), Method).check(toy)
         except BadSpelling:
             return tiny_bert
         return toy

@@ -4,6 +4,7 @@ A step is what the weights move by; it has one or more batches, which are what i
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -109,6 +110,12 @@ class Feed:
     rows: Rows
     seed: int
     flip: bool = False  # whether a mirror image means the same
+
+    @property
+    def name(self) -> str:
+        """A name for the learning of these rows: no other one in a fit has the same."""
+        told = b"|".join((self.rows.tobytes(), str((self.seed, self.flip)).encode()))
+        return hashlib.sha256(told).hexdigest()[:16]
 
     def count(self, epochs: float) -> int:
         """How many steps so many epochs have, at least one."""

@@ -84,17 +84,15 @@ class Journal:
         begun = _begun(folder)
         self.replaces = begun is not None and begun["replaces"] is not None  # a model that is there already
         self._began = time.monotonic() - float((self._noted("spent") or {"seconds": 0.0})["seconds"])
-        self._n_laps = 0
 
     @property
     def spent_s(self) -> float:
         """Seconds of work, in all sittings."""
         return time.monotonic() - self._began
 
-    def lap(self) -> Lap:
-        """The next learning. They come in the same order each time."""
-        self._n_laps += 1
-        return Lap(self.folder / LAPS / f"{self._n_laps - 1:02}", self)
+    def lap(self, name: str) -> Lap:
+        """One learning. name: says which, for there may be several in one fit."""
+        return Lap(self.folder / LAPS / name, self)
 
     def note(self, name: str, told: Mapping[str, JSON]) -> None:
         """Write it down. Raises BadOutput."""

@@ -122,6 +122,7 @@ def open_shop(order: Order, plugs: Plugs) -> Shop:
     checked = check(dataset.with_rows(dataset.rows, *told), modality, memory=memory, threads=cores(order.threads))
     targets = targets_of(checked)
     labels = task.labels(targets)
+    plugs.method.check_rows(labels, task.link, modality)
     y = task.encode(targets, labels)
     _tell_task(task, labels, checked)
     return Shop(checked, task, labels, y, split(checked, task.strata(y)), body, modality)

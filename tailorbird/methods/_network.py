@@ -31,10 +31,12 @@ _MANY_WORDS = 4096  # a table with so many rows is looked up sparsely
 
 @dataclass(frozen=True)
 class Targets:
-    """What is true of all rows, and how much each counts. truth: float32 or int64, of numbers the standardised."""
+    """What is true of all rows, and how much each counts. truth: float32 or int64, of numbers the standardised; rows
+    without a truth come after all others, and have aims only."""
 
     link: Link
     truth: Truth
+    aims: Truth  # what is gone after: the truth itself, or scores, (n, c)
     row_weights: NDArray[np.float32]
 
 
@@ -76,7 +78,7 @@ class Learner:
         self.network, self._shelf, self._held = network.to(device), shelf, held
         network.body.awake(device)
         self._targets, self.device = targets, device
-        self._truth = torch.from_numpy(targets.truth).to(device)
+        self._aims = torch.from_numpy(targets.aims).to(device)
         self._weights = torch.from_numpy(targets.row_weights).to(device)
         self._groups: list[Group] = []
 
@@ -144,7 +146,7 @@ class Learner:
 
     def _loss(self, batch: Batch) -> tuple[Tensor, float]:
         rows = torch.from_numpy(batch.rows).to(self.device)
-        losses = _losses(self._targets.link, self.network(self._given(batch)), self._truth[rows])
+        losses = _losses(self._targets.link, self.network(self._given(batch)), self._aims[rows])
         weights = self._weights[rows]
         return (losses * weights).sum(), float(weights.sum())
 

@@ -1,11 +1,11 @@
-"""How a body learns with its head, whichever of its weights do: what finetune and lora share."""
+"""How a body learns with its head, whichever of its weights do: what finetune, distill and lora share."""
 
 from __future__ import annotations
 
 import secrets
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -20,12 +20,12 @@ from tailorbird.engine.loop import Course, Diverged, Run, train
 from tailorbird.engine.scoring import best_cut
 from tailorbird.errors import BadSpelling
 from tailorbird.kinds import Method
-from tailorbird.lesson import Head, Lesson, Tailored, Workshop
+from tailorbird.lesson import Head, Lesson, Scores, Tailored, Workshop
 from tailorbird.methods._first import Parts, Unit, head_first, parts_of, unit_of
 from tailorbird.methods._mirror import may_flip
 from tailorbird.methods._network import Learner, Network, Targets, judged
 from tailorbird.store.bodies import write_learned
-from tailorbird.types import JSON, BodyFolder
+from tailorbird.types import JSON, BodyFolder, Value
 
 # On 2,000 other rows of film reviews the log-loss was 0.35 after one epoch and 0.34 after two: docs/performance.md.
 _EPOCHS, _MOST_EPOCHS = 2.0, 10.0
@@ -34,6 +34,17 @@ _ENOUGH_STEPS = 300  # of which few rows make more epochs
 _RATE_OF_LAMB = 5e-3
 
 Stages = Sequence[Sequence[nn.Parameter]]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is learned. values: of all rows, those of the lesson first; rows: places of those to learn from; aims: the
+    scores to go after, (n, c), or None for the truth; row_weights: (n,)."""
+
+    values: Sequence[Value]
+    rows: NDArray[np.int64]
+    aims: Scores | None
+    row_weights: NDArray[np.float32]
 
 
 class Tuning(Method):
@@ -63,6 +74,10 @@ class Tuning(Method):
     def merge(self, body: base.Body) -> None:
         """Turn what was put into the body into weights that it had before."""
 
+    def goal(self, lesson: Lesson, shop: Workshop, parts: Parts) -> Goal:
+        """What is learned, and from which rows: the truth."""
+        return Goal(shop.values, parts.learn, None, lesson.row_weights)
+
     def tailor(self, lesson: Lesson) -> Tailored:
         shop = lesson.workshop
         assert shop is not None, "a body cannot learn without a workshop"
@@ -87,13 +102,16 @@ class Tuning(Method):
         stages = self.stages(network.body, shop.body.spelling, lesson.seed)
         if self.thrifty:
             network.body.thrifty()
+        goal = self.goal(lesson, shop, parts)
         truth = np.asarray(unit.standard(lesson.y), np.int64 if lesson.link == "softmax" else np.float32)
-        reader = shop.modality.reader(shop.body)
-        shelf = Shelf(reader, shop.values, np.concatenate([parts.learn, parts.held]), shop.threads)
-        learner = Learner(network, Targets(lesson.link, truth, lesson.row_weights), shelf, parts.held, device)
+        aims = truth if goal.aims is None else unit.standard(goal.aims).astype(np.float32)
+        shelf = Shelf(
+            shop.modality.reader(shop.body), goal.values, np.concatenate([goal.rows, parts.held]), shop.threads
+        )
+        learner = Learner(network, Targets(lesson.link, truth, aims, goal.row_weights), shelf, parts.held, device)
         learner.graded(stages, self.own_decay(), lazily=self.optimizer == "adamw")
         flip = self.flip == "yes" or (self.flip == "auto" and may_flip(shop.labels))
-        return learner, Feed(shelf, parts.learn, lesson.seed, flip)
+        return learner, Feed(shelf, goal.rows, lesson.seed, flip)
 
     def _trained(self, lesson: Lesson, shop: Workshop, learner: Learner, feed: Feed) -> tuple[Run, Course]:
         rate = self.rate or (_RATE_OF_LAMB if self.optimizer == "lamb" else self.own_rate(learner.network))
@@ -101,7 +119,7 @@ class Tuning(Method):
         n_steps = feed.count(self._epochs(feed))
         course = Course(rate, n_steps, lesson.seed, lesson.deadline, learner.device, numbers, optimizer=self.optimizer)
         try:
-            return train(learner, feed.steps, course, None if shop.laps is None else shop.laps()), course
+            return train(learner, feed.steps, course, None if shop.laps is None else shop.laps(feed.name)), course
         except Diverged as error:
             better = self.model_copy(update={"rate": rate / 10})
             raise BadSpelling(f"method {self.spelling()!r}: {error}", f"--method {better.spelling()}") from error

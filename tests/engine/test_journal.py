@@ -30,7 +30,7 @@ def left(out: Path, call: dict[str, JSON] = CALL, *, learned: bool = True) -> No
     """A fit that was killed."""
     with opened(out, call) as notes:
         if learned:
-            notes.lap().keep(Checkpoint(3, {"loss": 1.0}, {"weights": {"w": np.ones(3)}}))
+            notes.lap("whole").keep(Checkpoint(3, {"loss": 1.0}, {"weights": {"w": np.ones(3)}}))
         (out.parent / "kept").mkdir()
         for path in part_of(out).iterdir():
             path.rename(out.parent / "kept" / path.name)
@@ -47,9 +47,9 @@ def test_what_a_killed_fit_learned_is_found_again(tmp_path: Path) -> None:
     out = tmp_path / "m"
     left(out)
     with opened(out, resume=True) as notes:
-        found = notes.lap().recall()
+        found = notes.lap("whole").recall()
         assert found is not None and found.step == 3 and found.parts["weights"]["w"].tolist() == [1, 1, 1]
-        assert notes.lap().recall() is None, "the next learning is another lap"
+        assert notes.lap("trial").recall() is None, "another learning is another lap"
     assert not part_of(out).exists()
 
 
@@ -59,10 +59,10 @@ def test_it_is_not_thrown_away_by_chance(tmp_path: Path) -> None:
     with pytest.raises(BadOutput, match="has what an interrupted fit has learned"), opened(out):
         pass
     with opened(out, resume=True) as notes:
-        assert notes.lap().recall() is not None
+        assert notes.lap("whole").recall() is not None
     left(out)
     with opened(out, force=True) as notes:
-        assert notes.lap().recall() is None
+        assert notes.lap("whole").recall() is None
 
 
 def test_a_fit_that_had_learned_nothing_is_begun_anew(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_fit_that_had_learned_nothing_is_begun_anew(tmp_path: Path) -> None:
     part_of(out).mkdir()  # killed before its first word was written
     (part_of(out) / "lock").touch()
     with opened(out, resume=True) as notes:
-        assert notes.lap().recall() is None
+        assert notes.lap("whole").recall() is None
 
 
 def test_an_error_leaves_nothing_but_what_was_learned(tmp_path: Path) -> None:
@@ -83,9 +83,9 @@ def test_an_error_leaves_nothing_but_what_was_learned(tmp_path: Path) -> None:
     assert not part_of(out).exists()
     with pytest.raises(KeyboardInterrupt), opened(out) as notes:
         (notes.work / "body").mkdir()
-        notes.lap().keep(Checkpoint(3, {}, {}))
+        notes.lap("whole").keep(Checkpoint(3, {}, {}))
         raise KeyboardInterrupt
-    assert newest(part_of(out) / "laps" / "00") is not None and not notes.work.exists()
+    assert newest(part_of(out) / "laps" / "whole") is not None and not notes.work.exists()
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_model_that_was_to_be_replaced_is_no_finished_fit(tmp_path: Path) -> N
     model(out)
     left(out)
     with opened(out, resume=True) as notes:
-        assert notes.replaces and notes.lap().recall() is not None
+        assert notes.replaces and notes.lap("whole").recall() is not None
 
 
 def test_another_call_is_refused_and_named(tmp_path: Path) -> None:

@@ -99,10 +99,10 @@ def interrupted(folder: Path, at: int, course: Course = COURSE, **told: Any) -> 
     """Die in that batch, and go on in what stands for another process."""
     death = told.get("death", Killed)
     with pytest.raises(death):
-        train(Small(killed_at=at, **told), feed, course, Journal(folder, every_s=0.0).lap())
+        train(Small(killed_at=at, **told), feed, course, Journal(folder, every_s=0.0).lap("whole"))
     told.pop("death", None)
     learner = Small(**told)
-    return learner, train(learner, feed, course, Journal(folder, every_s=0.0).lap())
+    return learner, train(learner, feed, course, Journal(folder, every_s=0.0).lap("whole"))
 
 
 @pytest.mark.parametrize(
@@ -127,53 +127,53 @@ def test_other_courses_do_so_too(course: Course, tmp_path: Path) -> None:
 def test_three_deaths_in_a_row(tmp_path: Path) -> None:
     for at in (3, 7, 4):
         with pytest.raises(Killed):
-            train(Small(killed_at=at), feed, COURSE, Journal(tmp_path, every_s=0.0).lap())
+            train(Small(killed_at=at), feed, COURSE, Journal(tmp_path, every_s=0.0).lap("whole"))
     last = Small()
-    train(last, feed, COURSE, Journal(tmp_path, every_s=0.0).lap())
+    train(last, feed, COURSE, Journal(tmp_path, every_s=0.0).lap("whole"))
     assert same(whole()[0], last)
 
 
 def test_ctrl_c_leaves_a_checkpoint_of_the_last_whole_step(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        lap = Journal(tmp_path, every_s=1e9).lap()
+        lap = Journal(tmp_path, every_s=1e9).lap("whole")
         train(Small(killed_at=15, death=KeyboardInterrupt), feed, COURSE, lap)
-    found = newest(tmp_path / "laps" / "00")
+    found = newest(tmp_path / "laps" / "whole")
     assert found is not None and found.step == 7
     last = Small()
-    train(last, feed, COURSE, Journal(tmp_path, every_s=1e9).lap())
+    train(last, feed, COURSE, Journal(tmp_path, every_s=1e9).lap("whole"))
     assert same(whole()[0], last)
 
 
 def test_a_loop_that_is_over_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, again = Small(), Small()
-    run = train(one, feed, COURSE, Journal(tmp_path, every_s=0.0).lap())
-    assert train(again, feed, COURSE, Journal(tmp_path, every_s=0.0).lap()) == run
+    run = train(one, feed, COURSE, Journal(tmp_path, every_s=0.0).lap("whole"))
+    assert train(again, feed, COURSE, Journal(tmp_path, every_s=0.0).lap("whole")) == run
     assert same(one, again) and again.calls == again.looks == 0
     short = Journal(tmp_path / "short", every_s=1e9)
-    train(Small(), feed, COURSE, short.lap())
+    train(Small(), feed, COURSE, short.lap("whole"))
     assert not (tmp_path / "short" / "laps").exists(), "what took no time is not worth the disk"
 
 
 def test_what_is_damaged_is_passed_over(tmp_path: Path) -> None:
     with pytest.raises(Killed):
-        train(Small(killed_at=15), feed, COURSE, Journal(tmp_path, every_s=0.0).lap())
-    steps = sorted((tmp_path / "laps" / "00").glob("step-*"))
+        train(Small(killed_at=15), feed, COURSE, Journal(tmp_path, every_s=0.0).lap("whole"))
+    steps = sorted((tmp_path / "laps" / "whole").glob("step-*"))
     assert [step.name for step in steps] == ["step-000000006", "step-000000007"]
     weights = steps[1] / "weights.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
     last = Small()
-    train(last, feed, COURSE, Journal(tmp_path, every_s=0.0).lap())
+    train(last, feed, COURSE, Journal(tmp_path, every_s=0.0).lap("whole"))
     assert same(whole()[0], last)
 
 
 def test_another_course_begins_anew(tmp_path: Path, said: Callable[[Callable[[], object]], list[str]]) -> None:
     with pytest.raises(Killed):
-        train(Small(killed_at=15), feed, COURSE, Journal(tmp_path, every_s=0.0).lap())
+        train(Small(killed_at=15), feed, COURSE, Journal(tmp_path, every_s=0.0).lap("whole"))
     other = replace(COURSE, rate=0.01)
     last = Small()
-    told = said(lambda: train(last, feed, other, Journal(tmp_path, every_s=0.0).lap()))
+    told = said(lambda: train(last, feed, other, Journal(tmp_path, every_s=0.0).lap("whole")))
     assert "another course" in told[0] and same(whole(other)[0], last)
 
 
@@ -181,7 +181,7 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_fit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Callable[[Callable[[], object]], list[str]]
 ) -> None:
     journal = Journal(tmp_path, every_s=0.0)
-    lap, learner = journal.lap(), Small()
+    lap, learner = journal.lap("whole"), Small()
     true = os.fsync
     count = 0
 
@@ -197,7 +197,7 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_fit(
     monkeypatch.undo()
     assert len(told) == 1 and "the disk is full" in told[0]
     assert same(whole()[0], learner)
-    kept = newest(tmp_path / "laps" / "00")
+    kept = newest(tmp_path / "laps" / "whole")
     assert kept is not None and kept.step >= 1
     assert not list(tmp_path.rglob("*.part")), "no torso"
 

@@ -21,6 +21,7 @@ WORDS = ("warm", "dull", "plain")
 LINKS: tuple[Link, ...] = ("softmax", "sigmoid", "identity")
 N = 90
 Suited = Callable[[str], BodyFolder]
+Spelled = Callable[..., str]
 pytestmark = pytest.mark.parametrize("name", names("method"))
 
 
@@ -71,10 +72,10 @@ def learned(link: Link, given: Lesson, answers: np.ndarray) -> bool:
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("n_validation", [0, 30])
 def test_what_is_tailored_answers_in_the_form_of_the_link(
-    name: str, link: Link, n_validation: int, tmp_path: Path, suited: Suited
+    name: str, link: Link, n_validation: int, tmp_path: Path, suited: Suited, spelled: Spelled
 ) -> None:
     given = lesson(link, n_validation, tmp_path, suited(name))
-    tailored = parse("method", name, Method).tailor(given)
+    tailored = parse("method", spelled(name, given.link, given.workshop.labels), Method).tailor(given)
     head, answers = tailored.head, scores(tailored, given)
     assert head.link == link and answers.shape == (N, given.n_labels) and np.isfinite(answers).all()
     assert head.weight.dtype == np.float32 and head.bias.dtype == (np.float64 if link == "identity" else np.float32)
@@ -90,31 +91,31 @@ def test_what_is_tailored_answers_in_the_form_of_the_link(
 
 @pytest.mark.parametrize("link", LINKS)
 def test_a_lesson_stays_as_it_was_and_what_is_written_stays_in_its_folder(
-    name: str, link: Link, tmp_path: Path, suited: Suited
+    name: str, link: Link, tmp_path: Path, suited: Suited, spelled: Spelled
 ) -> None:
     given = lesson(link, 30, tmp_path / "own", suited(name))
     (tmp_path / "own").mkdir()
     before = {depth: x.copy() for depth, x in given.features.items()}
     y = given.y.copy()
-    body = parse("method", name, Method).tailor(given).body
+    body = parse("method", spelled(name, given.link, given.workshop.labels), Method).tailor(given).body
     assert (given.y == y).all() and all((given.features[depth] == x).all() for depth, x in before.items())
     assert [path.name for path in tmp_path.iterdir()] == ["own"]
     assert body is None or (tmp_path / "own") in body.folder.parents
 
 
-def test_the_same_lesson_gives_the_same_answers(name: str, tmp_path: Path, suited: Suited) -> None:
+def test_the_same_lesson_gives_the_same_answers(name: str, tmp_path: Path, suited: Suited, spelled: Spelled) -> None:
     given = lesson("softmax", 30, tmp_path, suited(name))
-    method = parse("method", name, Method)
+    method = parse("method", spelled(name, given.link, given.workshop.labels), Method)
     first, again = (scores(method.tailor(given), given) for _ in range(2))
     assert first.tobytes() == again.tobytes()
 
 
 def test_rows_that_are_neither_learned_from_nor_validated_are_not_looked_at(
-    name: str, tmp_path: Path, suited: Suited
+    name: str, tmp_path: Path, suited: Suited, spelled: Spelled
 ) -> None:
     given = lesson("identity", 30, tmp_path, suited(name))
     part = replace(given, train=given.train[:50])
-    method = parse("method", name, Method)
+    method = parse("method", spelled(name, given.link, given.workshop.labels), Method)
     hidden = np.setdiff1d(np.arange(N), np.concatenate([part.train, part.validation]))
     other = given.y.copy()
     other[hidden] = 1e6

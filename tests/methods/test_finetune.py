@@ -19,7 +19,7 @@ from tailorbird.engine.features import columns, encode
 from tailorbird.errors import BadSpelling
 from tailorbird.kinds import Encoder, Method, Modality, Runtime, Source
 from tailorbird.lesson import Head, Lesson, Link, Tailored, Workshop
-from tailorbird.methods import _tuning, finetune
+from tailorbird.methods import _tuning, _whole
 from tailorbird.methods._first import parts_of
 from tailorbird.methods._mirror import may_flip
 from tailorbird.methods._network import Learner, Network, Targets, judged
@@ -218,7 +218,7 @@ def test_only_the_layers_that_were_named_learn(
 def test_embeddings_that_dwarf_the_layers_stay(
     tmp_path: Path, tiny_bert: BodyFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finetune, "_LARGE_BELOW", 0.5)
+    monkeypatch.setattr(_whole, "_LARGE_BELOW", 0.5)
     done = tailored(unjudged(tmp_path, tiny_bert), "finetune:epochs=1")
     assert done.body is not None and changed(tiny_bert, done.body) == [False, True, True, True]
 
@@ -226,7 +226,7 @@ def test_embeddings_that_dwarf_the_layers_stay(
 def test_more_layers_than_there_are_is_a_mistake_told_with_a_way_out(tiny_bert: BodyFolder) -> None:
     with pytest.raises(BadSpelling, match=r"'finetune:99' names 99 layers, and toy:bert has 3 layers") as caught:
         parse("method", "finetune:last=99", Method).check(tiny_bert)
-    assert caught.value.hint == "--method finetune:last=3"
+    assert caught.value.hint == "--method finetune:3"
     for fine in ("finetune", "finetune:3"):
         parse("method", fine, Method).check(tiny_bert)
 
@@ -236,7 +236,7 @@ def learner(body: BodyFolder, decay: float = 1.0) -> Learner:
     rows = np.arange(4)
     network = Network(base.build(body), np.random.default_rng(0).standard_normal((16, 2)), np.zeros(2))
     reader = parse("modality", body.modality, Modality).reader(body)
-    targets = Targets("softmax", rows % 2, np.array([1, 1, 1, 3], np.float32))
+    targets = Targets("softmax", rows % 2, rows % 2, np.array([1, 1, 1, 3], np.float32))
     made = Learner(network, targets, Shelf(reader, ["warm", "dull", "a film", "long"], rows, 1), rows, "cpu")
     made.graded(network.body.stages()[1:], decay)
     return made
