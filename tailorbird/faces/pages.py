@@ -75,10 +75,11 @@ def _(value: CacheReport, console: Console, seconds: float) -> None:
         about = entry.about
         what = f"{about.get('body') or about.get('what')}\n{about.get('modality', '')}"
         runtime = str(about.get("runtime", "")).partition(":")[0]
-        table.add_row(what, f"{entry.rows:,}", f"{entry.size_bytes / 1e6:.1f}", runtime)
+        table.add_row(Text(what), f"{entry.rows:,}", f"{entry.size_bytes / 1e6:.1f}", runtime)
     if value.entries:
         console.print(table)
-    console.print(f"{value.size_bytes / 1e6:,.1f} MB in {value.folder}, of {value.limit_bytes / 1e9:,.1f} GB at most")
+    held = f"{value.size_bytes / 1e6:,.1f} MB in {value.folder}, of {value.limit_bytes / 1e9:,.1f} GB at most"
+    console.print(held, markup=False, highlight=False, soft_wrap=True)
     if value.cleared_bytes:
         console.print(f"{value.cleared_bytes / 1e6:,.1f} MB cleared")
 
