@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from tailorbird import progress
 from tailorbird.engine import features
 from tailorbird.engine.features import columns, cores, cut, encode, namespace_of
+from tailorbird.engine.journal import Journal
 from tailorbird.errors import BadItem, BadSpelling
 from tailorbird.kinds import Modality, Source
 from tailorbird.plug import parse
@@ -103,6 +105,34 @@ def test_an_item_is_encoded_once(space: Namespace) -> None:
     repeated, _ = encode(again, Words(), values, digests(values), Namespace(space.folder))
     assert np.array_equal(repeated, found)
     assert again.n_rows == 0
+
+
+class Neighbours(Counter):
+    """Features that hang on the whole batch, as last digits do."""
+
+    def encode(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        return super().encode(arrays) + np.float32(arrays["ids"].sum() % 97)
+
+
+def test_a_pass_that_was_broken_off_goes_on_in_the_same_batches(
+    space: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "_SHARD_ROWS", 1)
+    monkeypatch.setattr(features, "_WINDOW_BYTES", 2000)  # three windows; it breaks off in the second
+    values = words(60)
+    whole, _ = encode(Neighbours(), Words(), values, digests(values), Namespace.open({"what": "other"}))
+    notes, n = Journal(tmp_path, 60), 10
+    with pytest.raises(RuntimeError, match="power"):
+        planned = partial(notes.array, "features")
+        encode(Neighbours(fail_after=n), Words(), values, digests(values), space, planned=planned, threads=1)
+    known = Namespace(space.folder)
+    n_known = int(known.get(digests(values))[0].sum())
+    assert 0 < n_known < 60
+    again, planned = Neighbours(), partial(Journal(tmp_path, 60).array, "features")
+    found, _ = encode(again, Words(), values, digests(values), known, planned=planned)
+    assert np.array_equal(found, whole) and again.n_rows == 60 - n_known
+    other, _ = encode(Neighbours(), Words(), values, digests(values), Namespace(space.folder))
+    assert np.array_equal(other, whole), "all of it is known now"
 
 
 def test_only_what_the_cache_lacks_is_encoded(space: Namespace) -> None:
