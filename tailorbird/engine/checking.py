@@ -14,18 +14,18 @@ from tailorbird.data import doctor as rows_doctor
 from tailorbird.data.cases import findings_of, suspects_of
 from tailorbird.data.check import Checked, check
 from tailorbird.data.split import Split, split
-from tailorbird.data.tables import SUFFIXES, write_table
+from tailorbird.data.tables import write_table
 from tailorbird.engine import doctor
 from tailorbird.engine.asking import task_of
 from tailorbird.engine.choose import choose
 from tailorbird.engine.features import cores
 from tailorbird.engine.material import facts_memory, known_features
+from tailorbird.engine.outputs import check_table
 from tailorbird.engine.shop import DEFAULT_BODY, rows_of, targets_of
-from tailorbird.errors import BadBody, BadOutput, check_seed
+from tailorbird.errors import BadBody, check_seed
 from tailorbird.kinds import Modality, Source, Task
 from tailorbird.plug import needs, parse
 from tailorbird.progress import tell
-from tailorbird.store.files import check_writable
 from tailorbird.types import BodyFolder, Dataset, Device, Examination, Suspect
 
 
@@ -43,6 +43,7 @@ class Request:
     modality: str | None
     task: str | None
     out: str | Path | None
+    force: bool
     quick: bool
     seed: int
     threads: int
@@ -53,7 +54,9 @@ def run(request: Request) -> Examination:
     """Everything that the doctor finds. Raises TailorbirdError before anything costly is done."""
     start = time.perf_counter()
     check_seed(request.seed)
-    _check_place(request)
+    if request.out is not None:
+        given = [path for path in (request.data, request.test, request.validation) if path is not None]
+        check_table(Path(request.out), given, "findings", force=request.force)
     if request.task is not None:
         parse("task", request.task, Task)  # a misspelling ends here, before any file is opened
     threads = cores(request.threads)
@@ -150,24 +153,6 @@ def _modality(request: Request, dataset: Dataset, body: BodyFolder | None) -> Mo
 def _sizes(parts: Split) -> dict[str, int]:
     sizes = {"train": len(parts.train), "validation": len(parts.validation), "test": len(parts.test)}
     return sizes if parts.folds is None else {"train": len(parts.train), "folds": int(parts.folds.max()) + 1}
-
-
-# ---- the table of rows to go through ------------------------------------------------------------------------------
-
-
-def _check_place(request: Request) -> None:
-    if request.out is None:
-        return
-    out = Path(request.out)
-    if out.suffix.lower() not in SUFFIXES:
-        problem = f"cannot write a table to {str(out)!r}: its suffix is {out.suffix!r}"
-        raise BadOutput(problem, f"--out {out.stem or 'findings'}.csv")
-    if out.is_dir():
-        raise BadOutput(f"cannot write {str(out)!r}: it is a folder", "name a file: --out findings.csv")
-    for given in (request.data, request.test, request.validation):
-        if given is not None and out.exists() and Path(given).exists() and out.samefile(given):
-            raise BadOutput(f"{str(out)!r} is read from, and cannot be written to as well", "--out findings.csv")
-    check_writable(out)
 
 
 def _write(out: Path, suspects: tuple[Suspect, ...]) -> None:

@@ -10,26 +10,27 @@ from pathlib import Path
 from tailorbird.data.idx import is_idx
 from tailorbird.data.read import read
 from tailorbird.data.tables import SUFFIXES, Table, table, write_table
+from tailorbird.engine.outputs import check_table
 from tailorbird.engine.predictor import Predictor, load
 from tailorbird.errors import BadData, BadItem, BadOutput
 from tailorbird.progress import tell
-from tailorbird.store.files import check_writable
 from tailorbird.types import JSON, Device, Prediction, Value
 
 
 def predict(
     model: str | Path | Predictor,
-    items: str | list[str],
+    items: str | Path | list[str],
     *,
     out: str | Path | None,
+    force: bool,
     input: str | None,
     threads: int,
     device: Device,
 ) -> list[Prediction]:
     """Answer for each item, or for each row of a table or folder."""
-    items = [items] if isinstance(items, str) else items
+    items = [str(items)] if isinstance(items, (str, Path)) else items
     if out is not None:
-        _check_place(Path(out), items)
+        check_table(Path(out), map(str, items), "scored", force=force)
     p = model if isinstance(model, Predictor) else load(model, threads=threads, device=device)
     batches = [_batch(p, str(item), input) for item in items]
     ids = [name for batch in batches for name in batch.ids]
@@ -37,19 +38,6 @@ def predict(
     if out is not None:
         _write(Path(out), batches, answers, p.task.told)
     return answers
-
-
-def _check_place(out: Path, items: list[str]) -> None:
-    if out.suffix.lower() not in SUFFIXES:
-        problem = f"cannot write a table to {str(out)!r}: its suffix is {out.suffix!r}"
-        raise BadOutput(problem, f"--out {out.stem or 'scored'}.csv")
-    if any(_is_table(Path(str(item))) and out.exists() and out.samefile(str(item)) for item in items):
-        raise BadOutput(
-            f"{str(out)!r} is read from, and cannot be written to as well", f"--out {out.stem}-scored{out.suffix}"
-        )
-    if out.is_dir():
-        raise BadOutput(f"cannot write {str(out)!r}: it is a folder", "name a file")
-    check_writable(out)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ def check(  # as fit: the parameters are the user's choices, and only the data i
     modality: Annotated[str | None, "how an item is read: image:size=128, text:max_tokens=64"] = None,
     task: Annotated[str | None, "what is asked: classify, multilabel, regress; else the target column tells"] = None,
     out: Annotated[str | Path | None, "write a table here: every row to look at, and why"] = None,
+    force: Annotated[bool, "replace a file that is there already"] = False,
     quick: Annotated[bool, "look only for what needs no pretrained body"] = False,
     seed: Annotated[int, "all that is random comes from it"] = 0,
     threads: Annotated[int, "processor threads; 0 takes all that there are"] = 0,

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 def predict(
     model: Annotated[str | Path | Predictor, "a model folder"],
-    items: Annotated[str | list[str], "files, folders or tables; for text models also the texts themselves"],
+    items: Annotated[str | Path | list[str], "files, folders or tables; for text models also the texts themselves"],
     *,
     out: Annotated[str | Path | None, "write a table here: the user's columns, label and score"] = None,
+    force: Annotated[bool, "replace a file that is there already"] = False,
     input: Annotated[str | None, "the column to predict from, if it has another name than it had in training"] = None,
     threads: Annotated[int, "processor threads; 0 takes all that there are"] = 0,
     device: Annotated[Device, "where the body runs"] = "auto",

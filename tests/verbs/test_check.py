@@ -142,3 +142,13 @@ def test_a_mistake_is_told_and_nothing_written(
         tb.check(**{"data": "a.csv", "target": "mood", **given})
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
     assert (tmp_path / "a.csv").read_bytes() == before
+
+
+def test_a_table_of_findings_that_is_there_is_only_replaced_by_force(tmp_path: Path) -> None:
+    path, out = table(tmp_path / "a.csv"), tmp_path / "found.csv"
+    out.write_text("a year's work\n")
+    with pytest.raises(BadOutput, match="exists already") as caught:
+        tb.check(path, target="mood", out=out, quick=True)
+    assert "--force" in caught.value.hint and out.read_text() == "a year's work\n"
+    tb.check(path, target="mood", out=out, quick=True, force=True)
+    assert out.read_text().startswith("id,kind,given")
