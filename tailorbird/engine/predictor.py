@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ from tailorbird.store.artifact import Artifact, open_artifact
 from tailorbird.store.bodies import open_body
 from tailorbird.store.tensors import read_tensors
 from tailorbird.types import JSON, BodyFolder, Device, Prediction, Report, Value
+
+Given: TypeAlias = "str | Path | NDArray[np.uint8]"  # as a caller gives it
 
 
 @dataclass(frozen=True)
@@ -50,16 +53,16 @@ class Predictor:
         """The body, loaded in the recorded runtime, or in another whose features agree with it."""
         return reopen(self.body, self.modality, self.runtime, threads=self.threads, device=self.device)
 
-    def predict(self, items: str | Sequence[str | Path | NDArray[np.uint8]]) -> list[Prediction]:
+    def predict(self, items: Given | Sequence[Given]) -> list[Prediction]:
         """An answer for each item, in order; an item that cannot be read has an error, and the others their answers.
 
-        An item is a file's path; for texts also the text itself (a str alone is one item); for pictures also an
-        (h, w) or (h, w, 3) uint8 array."""
-        items = [items] if isinstance(items, str) else items
-        values = [self.value(item) for item in items]
-        return self.answer([_name(item, i) for i, item in enumerate(items)], values)
+        An item is a file's path; for texts also the text itself; for pictures also an (h, w) or (h, w, 3) uint8 array.
+        One alone need not be in a list."""
+        given = _each(items)
+        values = [self.value(item) for item in given]
+        return self.answer([_name(item, i) for i, item in enumerate(given)], values)
 
-    def value(self, item: str | Path | NDArray[np.uint8]) -> Value | BadItem:
+    def value(self, item: Given) -> Value | BadItem:
         """What an item that a caller gave holds."""
         if isinstance(item, np.ndarray):
             return _pixels(item)
@@ -175,8 +178,19 @@ def _baselines(folder: Path) -> dict[str, tuple[Baseline, State]]:
     return found
 
 
+def _each(items: Given | Sequence[Given]) -> Sequence[Given]:
+    """One item alone, or each of several; an array may be either."""
+    if isinstance(items, np.ndarray):
+        return [items] if _is_picture(items) else list(items)
+    return [items] if isinstance(items, (str, Path)) else items
+
+
+def _is_picture(array: NDArray[np.uint8]) -> bool:
+    return array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
+
+
 def _pixels(array: NDArray[np.uint8]) -> Value | BadItem:
-    if array.dtype == np.uint8 and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)):
+    if array.dtype == np.uint8 and _is_picture(array):
         return array
     return BadItem(f"an array of shape {array.shape} and {array.dtype}, and not (h, w) or (h, w, 3) of uint8")
 
@@ -188,5 +202,5 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _name(item: str | Path | NDArray[np.uint8], place: int) -> str:
+def _name(item: Given, place: int) -> str:
     return f"item {place}" if isinstance(item, np.ndarray) else str(item)

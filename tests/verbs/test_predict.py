@@ -33,6 +33,24 @@ def picture(p: Predictor) -> Path:
     return p.path.parent / "data" / "cat" / "0.png"
 
 
+def test_one_picture_alone_is_one_item(pets: Predictor) -> None:
+    path = picture(pets)
+    colours = np.asarray(Image.open(path))
+    grey = colours[..., 0]
+    (expected,) = pets.predict([str(path)])
+    assert pets.predict(path) == tb.predict(pets, path) == [expected]
+    assert [one.label for one in pets.predict(colours)] == [expected.label]
+    assert len(pets.predict(grey)) == 1 and pets.predict(grey)[0].error is None
+    (odd,) = pets.predict(colours.astype(np.float32))
+    assert odd.error is not None and "float32" in odd.error
+
+
+@pytest.mark.parametrize("shape", [(4, 40, 40, 3), (4, 40, 40)])
+def test_an_array_of_pictures_is_as_many_items(pets: Predictor, shape: tuple[int, ...]) -> None:
+    answers = pets.predict(np.zeros(shape, np.uint8))
+    assert len(answers) == 4 and not any(one.error for one in answers)
+
+
 def test_a_table_that_is_there_is_only_replaced_by_force(pets: Predictor, tmp_path: Path) -> None:
     out = tmp_path / "scored.csv"
     out.write_text("a year's work\n")
