@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
-
 from rich.console import Console
 from rich.text import Text
 
+from tailorbird.faces.paragraph import paragraph
 from tailorbird.types import Examination, Finding
 
 # How bad it is to leave it as it is: figures or the model would be wrong; the owner should look; only to be known.
@@ -34,16 +33,16 @@ def examination_page(value: Examination, console: Console, seconds: float) -> No
     if not value.findings:
         console.print(Text("nothing was found", style="green"))
     for line in _closing(value):
-        _paragraph(line, console)
+        paragraph(line, console)
 
 
 def _finding(finding: Finding, console: Console) -> None:
     rows = f"{finding.rows:,} row{'' if finding.rows == 1 else 's'}"
     head = Text(finding.kind.replace("_", " "), style=f"bold {_COLOURS[_rank(finding)]}")
     console.print(head.append(f"  {rows}", style="bold"))
-    _paragraph(finding.action, console, indent="  ")
+    paragraph(finding.action, console, indent="  ")
     for example in finding.examples[:3]:
-        _paragraph(example, console, indent="    ", style="dim")
+        paragraph(example, console, indent="    ", style="dim")
     console.print()
 
 
@@ -64,11 +63,3 @@ def _closing(value: Examination) -> list[str]:
     elif value.suspects:
         lines.append("every row of these findings as a table: --out findings.csv")
     return lines
-
-
-def _paragraph(text: str, console: Console, indent: str = "", style: str = "") -> None:
-    lines = textwrap.wrap(
-        text, console.width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
-    )  # fmt: skip
-    for line in lines:
-        console.print(Text(line, style=style), soft_wrap=True)

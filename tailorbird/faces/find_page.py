@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import textwrap
+from functools import partial
 
 from rich.console import Console
 from rich.text import Text
 
 from tailorbird.engine.finding import FINETUNE_FACTOR, PROBE_FACTOR, Candidate
+from tailorbird.faces.paragraph import paragraph
 from tailorbird.verbs.find import Found
 
 _FITS = {"finetune": "fits to finetune", "probe": "fits to probe only", "no": "does not fit in memory"}
+_paragraph = partial(paragraph, whole_words=True)  # of spellings that can be copied
 
 
 def found_page(value: Found, console: Console, seconds: float) -> None:
@@ -88,16 +90,3 @@ def _why_nothing(value: Found) -> str:
 def _whole(text: str, console: Console, style: str = "") -> None:
     """A line that is never broken, or nobody could copy it."""
     console.print(Text(text, style=style), soft_wrap=True)
-
-
-def _paragraph(text: str, console: Console, indent: str = "", style: str = "") -> None:
-    lines = textwrap.wrap(
-        text,
-        console.width,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    for line in lines:
-        _whole(line, console, style)
