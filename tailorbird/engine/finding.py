@@ -24,8 +24,6 @@ PERMISSIVE = frozenset(
 # Peak memory over the size of the weights in float32. To probe: the weights, the exported graph of them, and a batch.
 # To finetune: the weights, their gradients, two moments of Adam, the best weights so far, and a batch.
 PROBE_FACTOR, FINETUNE_FACTOR = 3, 6
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?|[KMG]I)B?", re.IGNORECASE)
 # What a word is worth by where it stands; a body's limits are not searched: "English only" is no answer to "English".
 _WORTH = {"name": 6, "title": 5, "family": 5, "what": 4, "modality": 3, "tasks": 3, "licence": 2}
 _WORTH |= {"training_data": 1, "owner": 1}
@@ -184,10 +182,10 @@ def _one_of(given: str | None, option: str, known: Iterable[str]) -> str | None:
 
 
 def _bytes(size: str) -> int:
-    match = _SIZE.fullmatch(size.strip())
-    if match is None:
+    found = files.bytes_of(size)
+    if found is None:
         raise BadSpelling(f"--max-size is {size!r}, and must be a size", "--max-size 500MB")
-    return int(float(match[1]) * _UNITS[match[2].upper()])
+    return found
 
 
 def _meminfo() -> int | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shlex
 import shutil
 from collections.abc import Iterable, Mapping
@@ -122,7 +121,7 @@ def _copy(folder: Path, target: Path, names: Iterable[str]) -> None:
         copy = target / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / name, copy)
-        _flush(copy)
+        files.flush(copy)
 
 
 def model_files(folder: Path) -> list[str]:
@@ -264,11 +263,3 @@ def _spelled(folder: Path) -> str | None:
     if kind == "hf":
         return f"hf:{'/'.join(steps[:-1])}@{steps[-1]}"
     return f"wheel:{folder.name}" if kind == "wheel" else None
-
-
-def _flush(path: Path) -> None:
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

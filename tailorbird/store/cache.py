@@ -11,8 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,9 +29,7 @@ from tailorbird.types import JSON, CacheEntry
 KEY_BYTES = 32
 ABOUT, SUFFIX = "about.json", ".safetensors"
 LIMIT_VARIABLE, LIMIT_DEFAULT = "TAILORBIRD_CACHE_SIZE", "10GB"
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _told: set[Path] = set()  # the stores of which it was said that they cannot be written to
-_ABANDONED_SECONDS = 24 * 3600  # an unfinished file this old belongs to a process that was killed
 
 
 class Namespace:
@@ -130,12 +126,11 @@ def clear() -> int:
 def limit_bytes() -> int:
     """The size that all shards together may have: $TAILORBIRD_CACHE_SIZE, "10GB". Raises BadSpelling."""
     given = os.environ.get(LIMIT_VARIABLE, LIMIT_DEFAULT)
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B?)", given.strip().upper())
-    if match is None:
+    limit = files.bytes_of(given)
+    if limit is None:
         problem = f"{LIMIT_VARIABLE} is {given!r}, and must be a size"
         raise BadSpelling(problem, f"export {LIMIT_VARIABLE}={LIMIT_DEFAULT}")
-    unit = match[2] if match[2].endswith("B") or not match[2] else f"{match[2]}B"
-    return int(float(match[1]) * _UNITS[unit])
+    return limit
 
 
 def evict() -> int:
@@ -145,7 +140,7 @@ def evict() -> int:
         if path.suffix == SUFFIX:
             shards.append((status.st_mtime_ns, path))
             total += status.st_size
-        elif path.suffix == ".part" and time.time() - status.st_mtime > _ABANDONED_SECONDS:
+        elif path.suffix == ".part" and files.is_abandoned(status):
             freed += _remove(path)
     for _, path in sorted(shards):
         if total <= limit:

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 HEADER_LIMIT_BYTES = 10_000_000  # a safetensors header beyond this is an attack, not a model (reliability: R4)
 _ABANDONED_AFTER_S = 24 * 3600  # no pull or fit takes a day
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?|[KMG]I)B?", re.IGNORECASE)
 
 
 def home() -> Path:
@@ -76,6 +79,12 @@ def write(path: Path, content: bytes) -> None:
             flush(path.parent)
         finally:
             part.unlink(missing_ok=True)
+
+
+def bytes_of(size: str) -> int | None:
+    """A size as people write it, "500MB", "1.5 G" or "2GiB", in bytes; None if it is none."""
+    match = _SIZE.fullmatch(size.strip())
+    return None if match is None else int(float(match[1]) * _UNITS[match[2].upper()])
 
 
 def tensors(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -150,8 +159,13 @@ def sweep(folder: Path) -> None:
     """Remove what runs that were killed left unfinished in `folder`, once it is so old that nobody works on it."""
     for path in folder.glob(".*.part"):
         with suppress(OSError):  # it may be finished or removed by its owner at this moment
-            if path.lstat().st_mtime < time.time() - _ABANDONED_AFTER_S:
+            if is_abandoned(path.lstat()):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def is_abandoned(unfinished: os.stat_result) -> bool:
+    """Whether an unfinished file or folder is so old that it belongs to a process that was killed."""
+    return unfinished.st_mtime < time.time() - _ABANDONED_AFTER_S
 
 
 def flush(path: Path) -> None:

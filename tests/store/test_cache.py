@@ -125,7 +125,8 @@ def test_clearing_leaves_nothing_and_counts_the_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "size"), [("10GB", 10**10), ("500mb", 5 * 10**8), ("1.5 T", 15 * 10**11), ("7", 7), ("3kB", 3000)]
+    ("given", "size"),
+    [("10GB", 10**10), ("500mb", 5 * 10**8), ("1.5 T", 15 * 10**11), ("7", 7), ("3kB", 3000), ("2GiB", 2**31)],
 )
 def test_a_limit_is_read_as_people_write_it(monkeypatch: pytest.MonkeyPatch, given: str, size: int) -> None:
     monkeypatch.setenv("TAILORBIRD_CACHE_SIZE", given)
