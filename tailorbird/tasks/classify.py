@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -16,6 +15,7 @@ from tailorbird.lesson import Link, Rival, Scores, Truth
 from tailorbird.measure.bootstrap import figures
 from tailorbird.measure.metrics import METRICS, class_table, right
 from tailorbird.measure.verdict import verdict
+from tailorbird.tasks._unknown import unknown
 from tailorbird.types import JSON, Dataset, Finding, Metrics, Prediction, Verdict
 
 
@@ -63,7 +63,7 @@ class Classify(Task):
         numbers = {label: number for number, label in enumerate(labels)}
         for target in targets:
             if target not in numbers:
-                raise _unknown(target, labels)
+                raise unknown(target, labels)
         return np.array([numbers[target] for target in targets], dtype=np.int64)
 
     def strata(self, y: Truth) -> NDArray[np.int64]:
@@ -92,12 +92,3 @@ class Classify(Task):
         own = others[rows, y].copy()
         others[rows, y] = -np.inf
         return np.asarray(others.max(1) - own)
-
-
-def _unknown(target: str, labels: Sequence[str]) -> BadData:
-    close = difflib.get_close_matches(target, labels, n=1)
-    shown = ", ".join(map(repr, labels[:10])) + (", ..." if len(labels) > 10 else "")
-    hint = (
-        f"did you mean {close[0]!r}? labels: {shown}" if close else f"correct or leave out such rows; labels: {shown}"
-    )
-    return BadData(f"the label {target!r} is not among the {len(labels):,} that the model knows", hint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from tailorbird.lesson import Link, Rival, Scores, Truth
 from tailorbird.measure.bootstrap import figures
 from tailorbird.measure.labels import label_table, metrics, precisions
 from tailorbird.measure.verdict import verdict
+from tailorbird.tasks._unknown import unknown
 from tailorbird.types import JSON, Dataset, Finding, Metrics, Prediction, Verdict
 
 _FAIR_SHARE = 0.05  # of cells with several labels, before a target is taken for this task's: the bar is rare elsewhere
@@ -70,7 +70,7 @@ class Multilabel(Task):
         for i, target in enumerate(targets):
             for label in _parts(target):
                 if label not in numbers:
-                    raise _unknown(label, target, labels)
+                    raise unknown(label, labels, target)
                 y[i, numbers[label]] = 1
         return y
 
@@ -132,11 +132,3 @@ def _told(kind: str, labels: set[str], pairs: Sequence[tuple[str, str]], action:
     examples = [f"{row} {label!r}" for row, label in reversed(concerned.items())][:_EXAMPLES]
     shown = ", ".join(in_order(labels)[:10]) + (f" and {len(labels) - 10:,} more" if len(labels) > 10 else "")
     return (Finding(kind, len(concerned), f"{action}: {shown}", tuple(examples)),)
-
-
-def _unknown(label: str, target: str, labels: Sequence[str]) -> BadData:
-    close = difflib.get_close_matches(label, labels, n=1)
-    listed = ", ".join(map(repr, labels[:10])) + (", ..." if len(labels) > 10 else "")
-    hint = f"did you mean {close[0]!r}?" if close else "correct or leave out such rows;"
-    problem = f"the label {label!r} in {target!r} is not among the {len(labels):,} that the model knows"
-    return BadData(problem, f"{hint} labels: {listed}")
