@@ -89,8 +89,7 @@ class HubEntry(_Frozen):
     modality: Literal["text", "image"]
     tasks: tuple[str, ...]
     input: int
-    files: tuple[str, ...] = ()  # weights and tokenizer, where the repository's page showed them
-    size_mb: int | None = None  # of the weights, as that page showed it
+    size_mb: int | None = None  # of the weights, where the repository's page showed it
     card: HubCard
 
 

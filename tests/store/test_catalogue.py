@@ -102,8 +102,6 @@ def test_a_body_on_a_hub_is_of_a_family_that_can_be_built_and_claims_nothing_uns
     assert re.fullmatch(r"https://huggingface\.co/[\w.-]+/[\w.-]+", entry.card.source)
     assert entry.card.source.endswith(f"/{entry.repository}")
     assert "sha256" not in entry.model_dump_json() and "revision" not in entry.model_dump_json()
-    assert set(entry.files) <= {"model.safetensors", "pytorch_model.bin", "tokenizer.json"}
-    assert entry.size_mb is None or entry.files, "a size comes from the page that shows the files"
     if entry.size_mb is not None:  # within what a head beside the body can explain
         assert 0.95 < entry.size_mb * 1e6 / (4 * entry.card.parameters) < 1.7
 
