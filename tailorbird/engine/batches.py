@@ -109,12 +109,13 @@ class Feed:
     shelf: Shelf
     rows: Rows
     seed: int
+    vary: bool = True  # whether pictures are cut, coloured and perhaps mirrored anew at each reading
     flip: bool = False  # whether a mirror image means the same
 
     @property
     def name(self) -> str:
         """A name for the learning of these rows: no other one in a fit has the same."""
-        told = b"|".join((self.rows.tobytes(), str((self.seed, self.flip)).encode()))
+        told = b"|".join((self.rows.tobytes(), str((self.seed, self.vary, self.flip)).encode()))
         return hashlib.sha256(told).hexdigest()[:16]
 
     def count(self, epochs: float) -> int:
@@ -142,6 +143,8 @@ class Feed:
 
     def _make(self, task: tuple[int, Rows]) -> Batch:
         epoch, rows = task
+        if not self.vary:
+            return self.shelf.plain(rows)
         return self.shelf.varied(rows, ((self.seed, epoch, row) for row in rows.tolist()), self.flip)
 
 

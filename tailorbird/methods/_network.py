@@ -106,6 +106,11 @@ class Learner:
             module.sparse = True
         return frozenset(id(module.weight) for module in large)
 
+    @property
+    def varies(self) -> bool:
+        """Whether what it reads can be varied."""
+        return self._shelf.reader.varies
+
     def groups(self) -> Sequence[Group]:
         return self._groups
 

@@ -55,6 +55,7 @@ class Tuning(Method):
 
     epochs: Annotated[float, Field(gt=0, le=100)] | None = None  # None: 2, and up to 10 where rows are few
     rate: PositiveFloat | None = None  # at its highest, of what learns fastest; None: what did well for this method
+    augment: Literal["auto", "yes", "no"] = "auto"  # whether pictures vary; auto: if each is seen more than twice
     flip: Literal["auto", "yes", "no"] = "auto"  # whether pictures may be mirrored; auto: if no label tells directions
     optimizer: Literal["adamw", "lamb"] = "adamw"
     thrifty: bool = False  # inner values are computed twice instead of kept: less memory, about a third more time
@@ -91,6 +92,7 @@ class Tuning(Method):
         body = _written(shop, learner, self.spelling())
         notes: dict[str, JSON] = {"held_out": parts.name, "rows": len(parts.learn), "rate": course.rate}
         notes |= {"precision": str(course.precision).removeprefix("torch."), "flip": feed.flip, **run.notes()}
+        notes |= {"augment": feed.vary} if learner.varies else {}
         notes["learned"] = sum(p.numel() for group in learner.groups() for p in group.parameters)
         return Tailored(
             replace(head, notes={**notes, "temperature": head.temperature, "head_first": start.notes}), body
@@ -110,8 +112,10 @@ class Tuning(Method):
         )
         learner = Learner(network, Targets(lesson.link, truth, aims, goal.row_weights), shelf, parts.held, device)
         learner.graded(stages, self.own_decay(), lazily=self.optimizer == "adamw")
+        feed = Feed(shelf, goal.rows, lesson.seed)
+        vary = self.augment == "yes" or (self.augment == "auto" and self._epochs(feed) > _EPOCHS)
         flip = self.flip == "yes" or (self.flip == "auto" and may_flip(shop.labels))
-        return learner, Feed(shelf, goal.rows, lesson.seed, flip)
+        return learner, replace(feed, vary=vary, flip=flip)
 
     def _trained(self, lesson: Lesson, shop: Workshop, learner: Learner, feed: Feed) -> tuple[Run, Course]:
         rate = self.rate or (_RATE_OF_LAMB if self.optimizer == "lamb" else self.own_rate(learner.network))

@@ -423,7 +423,7 @@ class Numbers:
 
 def feed(values: Sequence[int], reader: Numbers = Numbers(), seed: int = 0, flip: bool = False) -> Feed:
     places = np.arange(len(values))
-    return Feed(Shelf(reader, values, places, 2), places, seed, flip)  # type: ignore[arg-type]
+    return Feed(Shelf(reader, values, places, 2), places, seed, flip=flip)  # type: ignore[arg-type]
 
 
 LENGTHS = np.random.default_rng(0).integers(1, 60, 3000).tolist()
@@ -485,6 +485,7 @@ def test_how_a_row_is_varied_depends_on_seed_epoch_and_row_alone() -> None:
     assert first == seen(feed(LENGTHS, Numbers(budget=64, varies=True))), "nor on how batches are cut"
     assert first != seen(feed(LENGTHS, reader, seed=1)) and first != seen(feed(LENGTHS, reader), epochs=2)
     assert min(seen(feed(LENGTHS, reader, flip=True)).values()) > 1000
+    assert set(seen(replace(feed(LENGTHS, reader), vary=False)).values()) == {1}
 
 
 def test_rows_that_judge_are_seen_once_and_as_they_are() -> None:

@@ -206,7 +206,7 @@ CASES = {
     "an output that is no model, by force": (_not_a_model, [], ["'thesis'", "no model"]),
     "over a fifth of damaged pictures": (_mostly_damaged, [], ["20%", "broken"]),
     "over a fifth of empty texts": (_mostly_empty, [], ["20%"]),
-    "more layers than there are": (_good, ["--method", "finetune:last=99"], ["99", "has 2 layers", "finetune:last=2"]),
+    "more layers than there are": (_good, ["--method", "finetune:last=99"], ["99", "has 2 layers", "finetune:2"]),
     "text where a number is needed": (_no_number, [], ["houses.csv:12", "'cheap'"]),
     "a currency where a number is needed": (_currency, [], ["houses.csv:12", "'$300'"]),
     "a number that is always the same": (_constant, [], ["7.5"]),

@@ -366,6 +366,16 @@ def test_pictures_are_mirrored_where_no_label_tells_directions(labels: tuple[str
     assert may_flip(labels)
 
 
+@pytest.mark.parametrize(
+    ("fields", "varied"),
+    [("epochs=3", True), ("epochs=2", False), ("epochs=2,augment=yes", True), ("augment=no", False)],
+)
+def test_pictures_are_varied_where_each_is_seen_often(fields: str, varied: bool, tmp_path: Path) -> None:
+    told = tailored(lesson(tmp_path, "toy:image"), f"finetune:{fields}").head.notes
+    assert told["augment"] is varied
+    assert "augment" not in tailored(lesson(tmp_path), "finetune:epochs=1").head.notes, "texts stay as they are"
+
+
 DIRECTIONS = "turn left|TurnRight|arrow_left|clockwise|linksabbiegen|virage à gauche|WESTBOUND"
 
 
