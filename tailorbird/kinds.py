@@ -165,7 +165,6 @@ class Task(Plug, ABC):
     """What is asked of the model: its numpy side. Heads and losses live where torch or the solver does."""
 
     kind: ClassVar[str] = "task"
-    offers: ClassVar[str]  # what it needs of a body: "pooled", "tokens", "grid", "logits", ...
     link: ClassVar[Link]
     metric: ClassVar[str]  # the metric that the verdict is about
     told: ClassVar[

@@ -19,7 +19,7 @@ from tailorbird.engine.predictor import Predictor, load
 from tailorbird.engine.shop import targets_of
 from tailorbird.errors import BadBody, BadData, MissingExtra, check_seed
 from tailorbird.kinds import Source
-from tailorbird.lesson import Evidence, Rival
+from tailorbird.lesson import Evidence, Rival, Truth
 from tailorbird.plug import parse
 from tailorbird.progress import tell, tell_finding
 from tailorbird.types import Dataset, Device, Evaluation, Finding
@@ -42,7 +42,7 @@ def evaluate(
     checked = check(
         _read(p, data, target, input, group), p.modality, memory=facts_memory(p.modality), threads=cores(p.threads)
     )
-    y = p.task.encode(targets_of(checked), p.labels)
+    y = _truth(p, checked)
     features = known_features(p.choice, p.body, p.modality, checked)
     findings = (*checked.dataset.findings, *_seen(p, checked))
     for finding in findings:
@@ -54,6 +54,20 @@ def evaluate(
     theirs = rivals_answers(rivals, evidence, p.task.link)
     judged = judge(p.task, p.labels, y, ours, theirs, clusters(checked), seed)
     return Evaluation(model=str(p.path), rows=len(y), findings=findings, **vars(judged))
+
+
+def _truth(p: Predictor, checked: Checked) -> Truth:
+    """Raises BadData that names the row whose target this model cannot know."""
+    targets = targets_of(checked)
+    try:
+        return p.task.encode(targets, p.labels)
+    except BadData:
+        for row, target in zip(checked.dataset.rows.ids, targets, strict=True):
+            try:
+                p.task.encode([target], p.labels)
+            except BadData as error:
+                raise BadData(f"{row}: {error.problem}", error.hint) from error
+        raise
 
 
 def _frozen_features(p: Predictor, checked: Checked) -> NDArray[np.float32] | None:

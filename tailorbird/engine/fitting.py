@@ -79,13 +79,14 @@ class _Fit:
 
     def run(self) -> Predictor:
         order, clock = self.order, self.clock
+        limit = replace(self.limit, seconds=None) if order.resume else self.limit  # who has begun may end
         with clock.at("read"):
             shop = open_shop(order, self.plugs)
             check_same(self.journal, shop)
         with clock.at("features"):
             material = gather_features(
                 shop.checked, shop.body, shop.modality, runtime=order.runtime, threads=self.threads,
-                device=order.device, limit=self.limit, half=self.plugs.method.tunes and shop.parts.folds is None,
+                device=order.device, limit=limit, half=self.plugs.method.tunes and shop.parts.folds is None,
                 planned=partial(self.journal.array, "features"),
             )  # fmt: skip
         with clock.at("check"):

@@ -69,9 +69,10 @@ class Order:
     checkpoint_every: str
 
     def plain(self) -> dict[str, JSON]:
-        """The call as JSON."""
+        """The call as JSON, as one would type it to begin anew."""
+        fields = {key: value for key, value in asdict(self).items() if key != "resume"}
         # A path of bytes that are no UTF-8 could not be written into the manifest.
-        told = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+        told = {key: str(value) if isinstance(value, Path) else value for key, value in fields.items()}
         return {k: v.encode(errors="replace").decode() if isinstance(v, str) else v for k, v in told.items()}
 
 

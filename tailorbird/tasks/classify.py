@@ -22,7 +22,6 @@ from tailorbird.types import JSON, Dataset, Finding, Metrics, Prediction, Verdic
 class Classify(Task):
     """Labels are what the target says, word for word."""
 
-    offers: ClassVar[str] = "pooled"
     link: ClassVar[Link] = "softmax"
     metric: ClassVar[str] = "accuracy"
     told: ClassVar[tuple[str, ...]] = ("label", "score")

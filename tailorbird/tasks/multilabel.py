@@ -28,7 +28,6 @@ _EXAMPLES = 3
 class Multilabel(Task):
     """A row without labels is written `|`: an empty cell is a row of which nobody said anything, and is left out."""
 
-    offers: ClassVar[str] = "pooled"
     link: ClassVar[Link] = "sigmoid"
     metric: ClassVar[str] = "average_precision"  # it needs no cut, so a cut that one of two chose well decides nothing
     told: ClassVar[tuple[str, ...]] = ("labels",)

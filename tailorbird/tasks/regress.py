@@ -31,7 +31,6 @@ _AMBIGUOUS = re.compile(r"[+-]?\d{1,3},\d{3}", re.ASCII)
 class Regress(Task):
     """Cells are numbers with a point and without separators, as Python, JSON and most tools write them."""
 
-    offers: ClassVar[str] = "pooled"
     link: ClassVar[Link] = "identity"
     metric: ClassVar[str] = "mae"
     told: ClassVar[tuple[str, ...]] = ("value",)

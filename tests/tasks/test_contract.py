@@ -73,7 +73,6 @@ def test_truth_has_the_form_of_the_link(task: Task) -> None:
     }[task.link]  # fmt: skip
     assert (y.shape, y.dtype) == (shape, kind)
     assert labels == (("value",) if task.link == "identity" else LABELS)
-    assert task.offers
 
 
 def test_strata_are_a_small_number_for_each_row(task: Task) -> None:

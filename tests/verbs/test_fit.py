@@ -368,6 +368,15 @@ def test_a_test_table_without_the_target_is_refused(model: Predictor, tmp_path: 
         tb.fit(tmp_path / "data.csv", out=tmp_path / "other", test=tmp_path / "stars.csv", **FIT)
 
 
+def test_a_row_whose_label_the_model_does_not_know_is_named(model: Predictor, tmp_path: Path) -> None:
+    labels = sorted(model.labels)
+    rows = [f"{text},{labels[i % 2]}" for i, (text, _) in enumerate(sentences(30, seed=4))]
+    rows[6] = rows[6].rpartition(",")[0] + ",dragon"
+    (tmp_path / "later.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    with pytest.raises(BadData, match=r"later.csv:8: .*'dragon'"):
+        tb.evaluate(model, tmp_path / "later.csv")
+
+
 def test_a_text_alone_is_one_item(model: Predictor) -> None:
     one = model.predict(["a good film"])
     assert model.predict("a good film") == one
