@@ -6,11 +6,12 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from tailorbird import progress
 from tailorbird.errors import BadSpelling
 from tailorbird.kinds import Method, Source
 from tailorbird.plug import parse
@@ -134,6 +135,25 @@ def suited(tiny_bert: BodyFolder, spelled: Callable[..., str]) -> Callable[[str]
         return toy
 
     return find
+
+
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    """What a user was told."""
+    lines: list[str] = []
+
+    class Ear:
+        def start(self, name: str, total: int) -> progress.Advance:
+            return lambda n: None
+
+        def stop(self) -> None:
+            pass
+
+        def tell(self, message: str) -> None:
+            lines.append(message)
+
+    with progress.listening(Ear()):
+        yield lines
 
 
 @pytest.fixture

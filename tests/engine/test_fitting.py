@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tailorbird as tb
-from tailorbird import progress
 from tailorbird.engine import choose, fitting, material
 from tailorbird.errors import BadBody, BadSpelling
 from tailorbird.types import BodyFolder
 
 TUNED = {"target": "label", "model": "toy:text", "method": "finetune:epochs=1", "runtime": "onnx"}
-
-
-@pytest.fixture
-def told() -> Iterator[list[str]]:
-    """What a user was told."""
-    lines: list[str] = []
-
-    class Ear:
-        def start(self, name: str, total: int) -> progress.Advance:
-            return lambda n: None
-
-        def stop(self) -> None:
-            pass
-
-        def tell(self, message: str) -> None:
-            lines.append(message)
-
-    with progress.listening(Ear()):
-        yield lines
 
 
 @pytest.fixture

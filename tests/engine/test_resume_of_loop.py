@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from tailorbird.engine.interrupts import put_off
 from tailorbird.engine.journal import Journal
 from tailorbird.engine.loop import Course, Run, train
 from tailorbird.engine.optimizers import Group
-from tailorbird.progress import listening
 from tailorbird.store.checkpoints import newest
 
 N_STEPS, EPOCH = 12, 5  # steps
@@ -168,17 +167,17 @@ def test_what_is_damaged_is_passed_over(tmp_path: Path) -> None:
     assert same(whole()[0], last)
 
 
-def test_another_course_begins_anew(tmp_path: Path, said: Callable[[Callable[[], object]], list[str]]) -> None:
+def test_another_course_begins_anew(tmp_path: Path, told: list[str]) -> None:
     with pytest.raises(Killed):
         train(Small(killed_at=15), feed, COURSE, Journal(tmp_path, every_s=0.0).lap("whole"))
     other = replace(COURSE, rate=0.01)
     last = Small()
-    told = said(lambda: train(last, feed, other, Journal(tmp_path, every_s=0.0).lap("whole")))
+    train(last, feed, other, Journal(tmp_path, every_s=0.0).lap("whole"))
     assert "another course" in told[0] and same(whole(other)[0], last)
 
 
 def test_a_full_disk_costs_a_checkpoint_and_not_the_fit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Callable[[Callable[[], object]], list[str]]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str]
 ) -> None:
     journal = Journal(tmp_path, every_s=0.0)
     lap, learner = journal.lap("whole"), Small()
@@ -193,37 +192,13 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_fit(
         true(number)
 
     monkeypatch.setattr(os, "fsync", full)
-    told = said(lambda: train(learner, feed, COURSE, lap))
+    train(learner, feed, COURSE, lap)
     monkeypatch.undo()
     assert len(told) == 1 and "the disk is full" in told[0]
     assert same(whole()[0], learner)
     kept = newest(tmp_path / "laps" / "whole")
     assert kept is not None and kept.step >= 1
     assert not list(tmp_path.rglob("*.part")), "no torso"
-
-
-@pytest.fixture
-def said() -> Callable[[Callable[[], object]], list[str]]:
-    """What is told while something runs."""
-
-    def of(work: Callable[[], object]) -> list[str]:
-        told: list[str] = []
-
-        class Listener:
-            def start(self, name: str, total: int) -> Callable[[int], None]:
-                return lambda n: None
-
-            def stop(self) -> None:
-                pass
-
-            def tell(self, message: str) -> None:
-                told.append(message)
-
-        with listening(Listener()):
-            work()
-        return told
-
-    return of
 
 
 def test_a_signal_waits_for_the_end_of_what_must_be_whole() -> None:

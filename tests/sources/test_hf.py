@@ -14,7 +14,6 @@ import stand_in_hub
 from stand_in_hub import Hub
 
 import tailorbird as tb
-from tailorbird import progress
 from tailorbird.errors import BadBody, BadSpelling, FetchFailed
 from tailorbird.kinds import Source
 from tailorbird.plug import parse
@@ -46,25 +45,6 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with stand_in_hub.serving() as served:
         monkeypatch.setenv("HF_ENDPOINT", served.address)
         yield served
-
-
-@pytest.fixture
-def told() -> Iterator[list[str]]:
-    """What a user was told."""
-    lines: list[str] = []
-
-    class Ear:
-        def start(self, name: str, total: int) -> progress.Advance:
-            return lambda n: None
-
-        def stop(self) -> None:
-            pass
-
-        def tell(self, message: str) -> None:
-            lines.append(message)
-
-    with progress.listening(Ear()):
-        yield lines
 
 
 def opened(name: str = NAME) -> BodyFolder:
