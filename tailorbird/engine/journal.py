@@ -45,8 +45,7 @@ class Lap:
     def __init__(self, folder: Path, journal: Journal) -> None:
         self._folder, self._journal = folder, journal
         self._last = time.monotonic()
-        self._kept: int | None = None
-        self._is_refused = False
+        self._has_kept = self._is_refused = False
 
     @property
     def is_due(self) -> bool:
@@ -55,12 +54,12 @@ class Lap:
 
     def is_worth(self, seconds: float) -> bool:
         """Whether what took so long should be kept now that it is over."""
-        return self._kept is not None or seconds >= _WORTH_KEEPING_S
+        return self._has_kept or seconds >= _WORTH_KEEPING_S
 
     def recall(self) -> Checkpoint | None:
         """The last one that is whole."""
         found = newest(self._folder)
-        self._kept = None if found is None else found.step
+        self._has_kept = found is not None
         return found
 
     def keep(self, checkpoint: Checkpoint) -> None:
@@ -68,7 +67,7 @@ class Lap:
         try:
             write_checkpoint(self._folder, checkpoint)
             self._journal.note("spent", {"seconds": self._journal.spent_s})
-            self._kept = checkpoint.step
+            self._has_kept = True
         except BadOutput as error:
             if not self._is_refused:
                 tell(f"no checkpoint at step {checkpoint.step}: {error.problem}; {error.hint}")

@@ -32,9 +32,8 @@ class Distill(Whole):
     main: ClassVar[str | None] = "teacher"
 
     teacher: str  # a model folder that answers with the same labels
-    share: Annotated[float, Field(gt=0, le=1)] = (
-        0.5  # of the teacher's answers in what is learned; the rest is the label
-    )
+    # Of the teacher's answers in what is learned; the rest is the label.
+    share: Annotated[float, Field(gt=0, le=1)] = 0.5
     unlabelled: str | None = None  # a table or folder of more items, whose labels nobody knows
 
     @cached_property
@@ -115,8 +114,11 @@ class Distill(Whole):
 
 
 def _twin(modality: Modality, value: Value) -> bytes | None:
-    facts = modality.facts(value)
-    return None if isinstance(facts, BadItem) else facts.twin
+    """None of what nobody could learn from."""
+    try:
+        return modality.facts(value).twin
+    except BadItem:
+        return None
 
 
 def _as_scores(lesson: Lesson) -> NDArray[np.float64]:

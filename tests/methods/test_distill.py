@@ -60,7 +60,7 @@ def test_rows_without_labels_teach_too_and_known_ones_are_left_out(
 ) -> None:
     shop = lesson.workshop
     assert shop is not None
-    more = ["wk house 1", "kw river 2", "kw river 2", str(shop.values[3]), str(shop.values[50]).upper()]
+    more = ["wk house 1", "kw river 2", "kw river 2", '" "', str(shop.values[3]), str(shop.values[50]).upper()]
     (tmp_path / "more.csv").write_text("\n".join(["text", *more]), encoding="utf-8")
     method = parse("method", f"{spelled('distill')},unlabelled={tmp_path / 'more.csv'}", Distill)
     goal = method.goal(lesson, shop, parts_of(lesson))
@@ -108,7 +108,7 @@ def test_a_teacher_that_has_seen_the_test_rows_is_told_of(
     with listening(Listener()):  # type: ignore[arg-type]
         method._tell_seen(part, shop)
         assert told == []
-        twin = shop.modality.facts(shop.values[79]).twin  # type: ignore[union-attr]
+        twin = shop.modality.facts(shop.values[79]).twin
         monkeypatch.setitem(vars(method._model), "seen", np.frombuffer(twin[:8], np.uint64))
         method._tell_seen(part, shop)
     assert told == ["the teacher has learned from 1 of the 20 rows to test on: figures will flatter"]
