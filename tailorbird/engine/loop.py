@@ -29,7 +29,7 @@ from tailorbird.types import JSON
 B = TypeVar("B")
 Feed = Callable[[int], Generator[Sequence[B], None, None]]
 _MOST_LOST_STEPS = 20  # in a row that may be lost; half precision finds its scale in fewer
-_LOOKS = 3  # at held-out rows, after the one before the first step
+_LOOKS = 2  # at held-out rows, after the one before the first step
 
 
 class Learner(Protocol[B]):
