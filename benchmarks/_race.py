@@ -100,7 +100,9 @@ def _measured(way: Way, number: int) -> Outcome:
     return replace(outcome, peak_mib=max(own, children) / 1024)  # Linux counts KiB
 
 
-def tailored(data: Path, body: Path, store: Path, order: Mapping[str, Any], number: int) -> Outcome:
+def tailored(
+    data: Path, body: Path, store: Path, order: Mapping[str, Any], number: int, metric: str = "accuracy"
+) -> Outcome:
     """tailorbird, from an empty store that has nothing but this body, to the model that `fit` returns.
 
     body: its folder in `store`; order: what `fit` is given besides. All that fit does is counted: import, reading,
@@ -115,7 +117,7 @@ def tailored(data: Path, body: Path, store: Path, order: Mapping[str, Any], numb
         model = tb.fit(data, out=Path(scratch) / "model", seed=number, device="cpu", **order)
         seconds, report = watch.seconds(), model.report
     assert report is not None, "fit measures what it made"
-    accuracy = report.test["accuracy"].value
+    accuracy = report.test[metric].value
     notes = {"rows": dict(report.rows), "stages": dict(report.seconds), **report.notes}
     return Outcome(accuracy, report.rows["test"], seconds, ((seconds, accuracy),), notes=notes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Protocol
@@ -32,12 +32,18 @@ class Limits:
 
 
 def run(
-    model: nn.Module, rows: tuple[Examples, Examples], limits: Limits, watch: Stopwatch, seed: int, **given: Any
+    model: nn.Module,
+    rows: tuple[Examples, Examples],
+    limits: Limits,
+    watch: Stopwatch,
+    seed: int,
+    score: Callable[[EvalPrediction], float] | None = None,
+    **given: Any,
 ) -> Outcome:
     """What Trainer's defaults come to: batches of 8, learning rate 5e-5 falling to 0, 3 epochs, every weight learns.
 
-    rows: to learn from, and to test on. given: what else Trainer is given, such as the tokenizer. A run that is
-    stopped has followed the learning rates of a whole one so far."""
+    rows: to learn from, and to test on; score: what is measured, None for the accuracy; given: what else Trainer is
+    given, such as the tokenizer. A run that is stopped has followed the learning rates of a whole one so far."""
     with tempfile.TemporaryDirectory() as folder:  # it wants one, though nothing is saved
         arguments = TrainingArguments(
             output_dir=folder,
@@ -51,7 +57,12 @@ def run(
             seed=seed,
         )
         trainer = _Watched(
-            model, arguments, train_dataset=rows[0], eval_dataset=rows[1], compute_metrics=_accuracy, **given
+            model,
+            arguments,
+            train_dataset=rows[0],
+            eval_dataset=rows[1],
+            compute_metrics=lambda answers: {"accuracy": (score or _accuracy)(answers)},
+            **given,
         )
         trainer.watch, trainer.curve = watch, []
         trainer.remove_callback(PrinterCallback)
@@ -105,5 +116,5 @@ class _Stop(TrainerCallback):
         control.should_training_stop = control.should_training_stop or over
 
 
-def _accuracy(answers: EvalPrediction) -> dict[str, float]:
-    return {"accuracy": float((answers.predictions.argmax(-1) == answers.label_ids).mean())}
+def _accuracy(answers: EvalPrediction) -> float:
+    return float((answers.predictions.argmax(-1) == answers.label_ids).mean())

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from tailorbird.verbs.evaluate import evaluate as evaluate
     from tailorbird.verbs.find import find as find
     from tailorbird.verbs.fit import fit as fit
+    from tailorbird.verbs.plan import plan as plan
     from tailorbird.verbs.predict import predict as predict
     from tailorbird.verbs.pull import pull as pull
     from tailorbird.verbs.report import report as report
+    from tailorbird.verbs.sweep import sweep as sweep
     from tailorbird.verbs.verify import verify as verify
 
 __version__ = "0.1.0"
@@ -39,9 +41,11 @@ _HOMES = {
     "find": "verbs.find",
     "fit": "verbs.fit",
     "load": "engine.predictor",
+    "plan": "verbs.plan",
     "predict": "verbs.predict",
     "pull": "verbs.pull",
     "report": "verbs.report",
+    "sweep": "verbs.sweep",
     "verify": "verbs.verify",
 }
 

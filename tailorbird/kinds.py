@@ -6,13 +6,15 @@ Nothing here and nothing on the answering path imports torch.
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from tailorbird.errors import BadItem
-from tailorbird.lesson import Evidence, Lesson, Link, Quiz, Rival, Scores, State, Tailored, Truth
+from tailorbird.lesson import Effort, Evidence, Lesson, Link, Quiz, Rival, Scores, State, Tailored, Truth
 from tailorbird.plug import Plug
 from tailorbird.types import (
     JSON,
@@ -226,6 +228,9 @@ class Method(Plug, ABC):
     needs: ClassVar[tuple[str, ...]] = ()  # modules of the extra that it cannot do without
     tunes: ClassVar[bool] = False  # whether the body may learn: then the frozen one's features are but a beginning
 
+    foreseeable: ClassVar[bool] = True  # whether it can be told what it takes, and it is not told how much it may
+    usual: ClassVar[tuple[str, ...]] = ()  # its spellings that are worth comparing where the user names none
+
     def check(self, body: BodyFolder) -> None:
         """Raise BadSpelling or MissingExtra, before any costly work, if this body cannot be tailored so."""
 
@@ -235,6 +240,21 @@ class Method(Plug, ABC):
     @abstractmethod
     def tailor(self, lesson: Lesson) -> Tailored:
         """What was learned. Deterministic for a seed and a number of threads, and a deadline that is not met."""
+
+    def effort(self, lesson: Lesson, n_train: int, n_held: int) -> Effort:
+        """What `tailor` would take of so many rows to learn from and to choose on: measured on those of the lesson,
+        which are fewer, and by its deadline. This one draws a line through a quarter of them and all."""
+        quarter = replace(lesson, train=lesson.train[::4], validation=lesson.validation[::4])
+        self._seconds(quarter)  # imports, and what else is slow once
+        few, all_ = self._seconds(quarter), self._seconds(lesson)
+        n_few, n_all = (len(one.train) + len(one.validation) for one in (quarter, lesson))
+        a_row = max(0.0, all_ - few) / max(1, n_all - n_few)
+        return Effort(all_ + a_row * max(0, n_train + n_held - n_all))
+
+    def _seconds(self, lesson: Lesson) -> float:
+        began = time.perf_counter()
+        self.tailor(lesson)
+        return time.perf_counter() - began
 
 
 # ---- what it must beat --------------------------------------------------------------------------------------------

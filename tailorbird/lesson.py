@@ -77,6 +77,8 @@ class Workshop:
     threads: int
     device: Device
     laps: Callable[[str], Lap] | None = None  # by its name: where a learning keeps how far it is
+    study: Path | None = None  # where it is kept what other settings gave; None: no others are tried
+    noted: Callable[[str, Callable[[], JSON]], JSON] | None = None  # what was measured first under a name, or is now
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,16 @@ class Tailored:
 
     head: Head
     body: BodyFolder | None = None
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What a method says that it would take. steps: of a body that learns, else 0; operations: floating-point ones of
+    all matrix products, where they are known."""
+
+    seconds: float
+    steps: int = 0
+    operations: float | None = None
 
 
 @dataclass(frozen=True)

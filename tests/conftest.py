@@ -186,3 +186,18 @@ def run_cli(tmp_path: Path) -> RunCli:
         return result
 
     return run
+
+
+@pytest.fixture(scope="session")
+def moods() -> Callable[[Path, int], Path]:
+    """`moods(path, n)`: a table of n made sentences of two kinds, columns text and mood."""
+
+    def write(path: Path, n: int) -> Path:
+        rng = random.Random(0)
+        words = {"pos": ("warm", "bright", "kind"), "neg": ("dull", "cold", "grim")}
+        told = [("pos", "neg")[i % 2] for i in range(n)]
+        lines = [f"{rng.choice(words[one])} {rng.choice(words['pos'])} number {i},{one}" for i, one in enumerate(told)]
+        path.write_text("\n".join(["text,mood", *lines]), encoding="utf-8")
+        return path
+
+    return write

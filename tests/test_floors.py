@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "tailorbird"
-GROUND = ("errors", "plug", "types", "kinds", "lesson", "progress")
+GROUND = ("errors", "plug", "types", "costs", "kinds", "lesson", "progress")
 FLOORS = [
     {"__init__", *GROUND},
     {"store"},

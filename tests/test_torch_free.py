@@ -32,6 +32,7 @@ FOLDERS = (
 )
 NEED_TRAIN = {  # by nature, as bodies/ and methods/ do
     "tailorbird.runtimes.torch": "it is torch's own runtime",
+    "tailorbird.engine.course": "it says in which of torch's numbers",
     "tailorbird.engine.keeping": "it trains with torch",
     "tailorbird.engine.loop": "it trains with torch",
     "tailorbird.engine.optimizers": "it trains with torch",

@@ -1,6 +1,6 @@
 """Sample data sets: `data:NAME` stands wherever a path of data can, once `tailorbird pull data:NAME` brought it.
 
-film-reviews: the film-review sentences of Hutto and Gilbert (VADER, ICWSM 2014), in their order, as CSV with the
+film-reviews, tweets: the film-review sentences and the tweets of Hutto and Gilbert (VADER, ICWSM 2014), as CSV with the
 columns text, rating (mean of some twenty people, -4 to 4) and sentiment (pos where rating > 0, else neg)."""
 
 from __future__ import annotations

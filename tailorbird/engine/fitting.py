@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,27 +13,40 @@ from tailorbird.data.cases import findings_of
 from tailorbird.data.split import Split
 from tailorbird.engine import doctor
 from tailorbird.engine.budget import DEFAULT, Budget, budget, seconds_of
-from tailorbird.engine.choose import REFERENCE, Choice, choose
+from tailorbird.engine.choose import Choice
 from tailorbird.engine.clock import Clock
 from tailorbird.engine.curve import learning_curve
 from tailorbird.engine.features import cores
+from tailorbird.engine.foretold import settle
 from tailorbird.engine.journal import Journal, journal
 from tailorbird.engine.judge import Judgement, judge
 from tailorbird.engine.learn import Learned, Trial, baselines_for, learn_and_try
 from tailorbird.engine.material import Material, beginnings, gather_features, lesson_from
+from tailorbird.engine.memory import Peak, watched
+from tailorbird.engine.opening import Opening
 from tailorbird.engine.predictor import Predictor
 from tailorbird.engine.resuming import check_same
 from tailorbird.engine.seal import Sealing, check_place, golden_values, write_artifact
-from tailorbird.engine.shop import Order, Plugs, Shop, learned_from, open_shop, plugs_of
+from tailorbird.engine.shop import (
+    Order,
+    Plugs,
+    Shop,
+    learned_from,
+    open_shop,
+    other_bodies,
+    plugs_of,
+    with_body,
+)
 from tailorbird.engine.story import tell_story
-from tailorbird.errors import BadBody, BadOutput, MissingExtra, check_seed
+from tailorbird.engine.which_body import best_body
+from tailorbird.errors import check_seed
 from tailorbird.lesson import Lesson, Tailored, Workshop
 from tailorbird.plug import needs
-from tailorbird.progress import tell, tell_finding
-from tailorbird.store import graphs
+from tailorbird.progress import tell_finding
 from tailorbird.store.bodies import weight_files
-from tailorbird.types import JSON, BodyFolder, Finding, Report, Story
+from tailorbird.types import JSON, Finding, Report, Story
 
+_UNLIMITED_SECONDS = 600.0  # by which bodies are chosen where there is no budget
 _CURVE_SECONDS = 20.0  # that the learning curve may take
 _CURVE_SECONDS_OF_TUNED = 3.0  # where it is of a probe, and so only hints at what more rows would bring
 _SEAL_SECONDS = 15.0  # judging, the report, and a fresh process that answers the golden examples
@@ -46,7 +58,6 @@ _FIRST_SECONDS, _FIRST_SECONDS_A_ROW = 0.5, 0.0005  # baselines, the head alone,
 _LOOKS = 4  # at held-out rows before the deadline: one before the first step, and three that the loop leaves room for
 _STEPS_ROWS = 10 * 64 * 3  # answers that cost as much as ten steps
 _TORCH_COST = 2.0  # times what an answer of the runtime costs whose speed is known
-_FEW_STEPS = 0.5  # share of the steps that were planned, below which it is told that time was short
 
 
 def run(order: Order) -> Predictor:
@@ -62,8 +73,8 @@ def run(order: Order) -> Predictor:
 
     threads = cores(order.threads)
     begun = journal(out, order.plain(), resume=order.resume, force=order.force, every_s=every_s, threads=threads)
-    with threadpool_limits(threads), begun as notes:
-        return _Fit(order, plugs, threads, clock, limit.after(notes.spent_s), notes).run()
+    with threadpool_limits(threads), begun as notes, watched() as peak:
+        return _Fit(order, plugs, threads, clock, limit.after(notes.spent_s), notes, peak).run()
 
 
 @dataclass(frozen=True)
@@ -76,12 +87,13 @@ class _Fit:
     clock: Clock
     limit: Budget
     journal: Journal
+    peak: Peak
 
     def run(self) -> Predictor:
         order, clock = self.order, self.clock
         limit = replace(self.limit, seconds=None) if order.resume else self.limit  # who has begun may end
         with clock.at("read"):
-            shop = open_shop(order, self.plugs)
+            shop, tried = self._body(open_shop(order, self.plugs))
             check_same(self.journal, shop)
         with clock.at("features"):
             material = gather_features(
@@ -94,7 +106,7 @@ class _Fit:
         with clock.at("fit"):
             lesson = self._lesson(shop, material)
             rivals = baselines_for(shop.modality.name, shop.task.link)
-            opening = _Opening(self, shop, material)
+            opening = Opening(order, self.threads, shop, material)
             learned, trial = learn_and_try(self.plugs.method, rivals, lesson, material.evidence, shop.parts, opening)
             choice = opening(learned.tailored) or material.choice
         with clock.at("evaluate"):
@@ -103,12 +115,34 @@ class _Fit:
             judged = judge(shop.task, shop.labels, y, trial.model, trial.rivals, together, order.seed)
             story, thumbs = self._story(shop, material, lesson, trial, learned.tailored)
         p = _predictor(order, shop, choice, learned)
-        report = self._report(p, judged, choice, shop, trial, findings, story)
+        report = self._report(p, judged, choice, shop, trial, findings, story, tried)
         golden = golden_values(material.evidence.values, trial.rows, order.seed)
         embed = order.embed or learned.tailored.body is not None
         sealing = Sealing(replace(p, report=report, path=Path(order.out)), report, order.plain(), golden, embed, thumbs)
         sealed = write_artifact(sealing, Path(order.out), replace=order.force or self.journal.replaces)
+        head = learned.tailored.head.notes
+        if not order.resume and head.get("steps") == head.get("steps_planned"):  # and was not cut short
+            settle(shop, self.plugs.method, (self.threads, order.device), clock.seconds(), self.peak.size_bytes)
         return replace(sealed, report=replace(report, seconds=clock.seconds()))
+
+    def _body(self, shop: Shop) -> tuple[Shop, list[dict[str, JSON]]]:
+        """The rows with the body to tailor: the one that was named; else auto looks at what the store has. Fold by fold
+        no row is left to choose it on, so it is the usual one."""
+        if self.order.model or self.plugs.method.foreseeable or shop.parts.folds is not None:
+            return shop, []
+        typed, modality = self.order.modality, self.plugs.modality
+
+        def measure() -> JSON:
+            others = [with_body(shop, one, modality, typed) for one in other_bodies(shop)]
+            if not others:
+                return [shop.body.spelling, []]
+            left, runtime = min(self.limit.left_s, _UNLIMITED_SECONDS), self.order.runtime
+            named = None if runtime == "auto" else runtime
+            best, tried = best_body([shop, *others], named, left, self.threads, self.order.device, self.order.seed)
+            return [best.body.spelling, tried]
+
+        spelling, tried = self.journal.first("body", measure)
+        return (shop if spelling == shop.body.spelling else with_body(shop, spelling, modality, typed)), tried
 
     def _findings(self, shop: Shop, material: Material) -> tuple[Finding, ...]:
         last = material.features["last"]
@@ -130,6 +164,8 @@ class _Fit:
             self.threads,
             order.device,
             self.journal.lap,
+            self.journal.keep if order.budget else None,  # who named no budget wants no more than what is usual
+            self.journal.first,
         )
         lesson = lesson_from(
             material, shop.task, shop.y, len(shop.labels), shop.parts, weights=order.weights, seed=order.seed
@@ -160,7 +196,7 @@ class _Fit:
 
     def _report(
         self, p: Predictor, judged: Judgement, choice: Choice, shop: Shop, trial: Trial,
-        findings: tuple[Finding, ...], story: Story,
+        findings: tuple[Finding, ...], story: Story, tried: list[dict[str, JSON]],
     ) -> Report:  # fmt: skip
         return Report(
             model=str(self.order.out),
@@ -184,6 +220,7 @@ class _Fit:
                 "runtime": choice.notes(),
                 "threads": self.threads,
                 "budget_s": self.limit.seconds,
+                **({"bodies": tried} if tried else {}),
                 "titles": {name: rival.title for name, rival in trial.rivals.items()},
             },
             story=story,
@@ -202,50 +239,6 @@ def _least_s(shop: Shop, material: Material) -> float:
 def _speed(material: Material) -> float:
     """Rows a second."""
     return max(material.choice.speeds.get(material.choice.runtime, 50.0), 1e-3)
-
-
-def _tell_steps(notes: Mapping[str, JSON]) -> None:
-    """Say so where the body learned for much less time than was planned."""
-    done, planned = notes.get("steps", 0), notes.get("steps_planned", 0)
-    if done < _FEW_STEPS * planned:
-        tell(f"the body learned in {done:,} of {planned:,} steps, for time was short: give a larger --budget")
-
-
-class _Opening:
-    """How the model to keep is run: by the fastest runtime whose features agree with torch's, in full precision."""
-
-    def __init__(self, fit: _Fit, shop: Shop, material: Material) -> None:
-        self._fit, self._shop, self._material = fit, shop, material
-        self._choice: Choice | None = None
-
-    def __call__(self, tailored: Tailored) -> Choice | None:
-        if tailored.body is None and not self._material.half:
-            return None  # what gave the features gives the answers
-        if self._choice is None:
-            _tell_steps(tailored.head.notes)
-            self._choice = self._opened(tailored.body)
-        return self._choice
-
-    def _opened(self, tuned: BodyFolder | None) -> Choice:
-        asked = self._fit.order.runtime
-        if tuned is None:
-            return self._chosen(None, None if asked == "auto" else asked)
-        wanted = self._material.choice.runtime.partition(":")[0]  # of a body of the same shape it was the fastest
-        try:
-            return self._chosen(tuned, wanted)
-        except (BadBody, BadOutput, MissingExtra) as error:  # hours of learning are worth more than a fast runtime
-            if wanted == REFERENCE:
-                raise
-            tell(f"{error.problem}, so torch runs it")
-            graphs.drop(tuned, self._shop.modality)  # or one that disagrees would be sealed, to answer without torch
-            return self._chosen(tuned, REFERENCE)
-
-    def _chosen(self, tuned: BodyFolder | None, runtime: str | None) -> Choice:
-        order, shop = self._fit.order, self._shop
-        return choose(
-            tuned or shop.body, shop.modality, shop.checked.values, runtime=runtime, threads=self._fit.threads,
-            device=order.device, remember=tuned is None, like=None if tuned is None else shop.body,
-        )  # fmt: skip
 
 
 def _predictor(order: Order, shop: Shop, choice: Choice, learned: Learned) -> Predictor:

@@ -9,7 +9,7 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -89,6 +89,12 @@ class Journal:
         """Seconds of work, in all sittings."""
         return time.monotonic() - self._began
 
+    @property
+    def keep(self) -> Path:
+        """A place that outlives an interruption."""
+        (self.folder / NOTES).mkdir(exist_ok=True)
+        return self.folder / NOTES
+
     def lap(self, name: str) -> Lap:
         """One learning. name: says which, for there may be several in one fit."""
         return Lap(self.folder / LAPS / name, self)
@@ -103,6 +109,14 @@ class Journal:
         if noted is None:
             self.note(name, told)
         return _differences(told if noted is None else noted, told)
+
+    def first(self, name: str, measure: Callable[[], JSON]) -> JSON:
+        """What was noted first under this name; else what is measured now. Raises BadOutput."""
+        noted = self._noted(name)
+        if noted is None:
+            noted = {"found": measure()}
+            self.note(name, noted)
+        return noted["found"]
 
     def array(self, name: str, now: NDArray[Any]) -> NDArray[Any]:
         """What was noted first under this name; this, if nothing was. Raises BadOutput."""

@@ -7,17 +7,17 @@ before is needed to take it again."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from itertools import chain
 from math import inf, isfinite
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from tailorbird.engine.course import Course, Run
 from tailorbird.engine.interrupts import put_off
 from tailorbird.engine.journal import Lap
 from tailorbird.engine.keeping import Progress, State, kept, moments, restore_moments, weights_of
@@ -29,7 +29,6 @@ from tailorbird.types import JSON
 B = TypeVar("B")
 Feed = Callable[[int], Generator[Sequence[B], None, None]]
 _MOST_LOST_STEPS = 20  # in a row that may be lost; half precision finds its scale in fewer
-_LOOKS = 2  # at held-out rows, after the one before the first step
 
 
 class Learner(Protocol[B]):
@@ -54,43 +53,6 @@ class Learner(Protocol[B]):
         """Become what `state` was a copy of."""
 
 
-@dataclass(frozen=True)
-class Course:
-    """How to learn. n_steps: as many as a deadline lets be; deadline: a time.monotonic()."""
-
-    rate: float  # at its highest
-    n_steps: int
-    seed: int
-    deadline: float | None = None
-    device: str = "cpu"
-    precision: torch.dtype = torch.float32  # of matrix products; weights and sums are always float32
-    weight_decay: float = 0.01  # of matrices; biases and norms are let be
-    most_norm: float = 1.0  # of the gradient; longer ones are cut to it
-    n_looks: int = _LOOKS
-    optimizer: Literal["adamw", "lamb"] = "adamw"
-
-
-@dataclass(frozen=True)
-class Run:
-    """How the learning went."""
-
-    losses: tuple[float, ...]  # of each step: the mean over its rows
-    looked: tuple[tuple[int, float], ...]  # (steps done, held-out loss)
-    best: int  # steps done by the weights that were kept
-    n_planned: int
-    n_steps: int
-    lost: tuple[int, ...]  # numbers of the steps whose loss or gradient was not finite
-    seconds: float
-    n_halvings: int = 0  # of the batches, for memory was short
-
-    def notes(self) -> Mapping[str, JSON]:
-        """For a report."""
-        looked = [[step, loss if isfinite(loss) else None] for step, loss in self.looked]
-        told = {"steps": self.n_steps, "steps_planned": self.n_planned, "steps_skipped": len(self.lost)}
-        told |= {"batches_halved": self.n_halvings} if self.n_halvings else {}
-        return {**told, "held_out_losses": looked, "best_after_steps": self.best, "seconds": round(self.seconds, 3)}
-
-
 class Diverged(Exception):
     """Step after step gave no finite loss or gradient."""
 
@@ -113,6 +75,8 @@ class _Loop(Generic[B]):
         self._progress = Progress()
         self._best: State | None = None
         self._began = time.monotonic()
+        self._step_s: list[float] = []
+        self._look_s: list[float] = []
 
     def run(self, feed: Feed[B], advance: Advance) -> Run:
         if not self._recalled(advance):
@@ -150,7 +114,10 @@ class _Loop(Generic[B]):
     def _run(self) -> Run:
         told, planned = self._progress, self._course.n_steps
         looked, lost = tuple(told.looked), tuple(told.lost)
-        return Run(tuple(told.losses), looked, told.best, planned, told.done, lost, told.seconds, told.n_halvings)
+        paces = (float(np.median(seconds)) if seconds else 0.0 for seconds in (self._step_s, self._look_s))
+        return Run(
+            tuple(told.losses), looked, told.best, planned, told.done, lost, told.seconds, told.n_halvings, *paces
+        )
 
     def _seconds(self) -> float:
         """Of learning, in all sittings."""
@@ -158,12 +125,14 @@ class _Loop(Generic[B]):
 
     def _step(self, batches: Sequence[B]) -> None:
         """One step of the weights: the gradient of the mean over all rows of all batches."""
+        began = time.monotonic()
         loss, weight = self._gradient(self._halved(batches, self._progress.n_halvings))
         with put_off():
             self._move(loss, weight)
             self._progress.losses.append(loss / weight)
             self._progress.done += 1
             self._pace.stepped(self._progress.done)
+        self._step_s.append(time.monotonic() - began)
 
     def _move(self, loss: float, weight: float) -> None:
         number = self._progress.done
@@ -223,15 +192,16 @@ class _Loop(Generic[B]):
         done, looked = self._progress.done, self._progress.looked
         if (looked and looked[-1][0] == done) or done not in {0, *looks(self._pace.n_steps, self._pace.n_looks)}:
             return
-        began = time.monotonic()
         self._look()
         if done == 0:
-            self._pace.looked(time.monotonic() - began)
+            self._pace.looked(self._look_s[-1])
 
     def _look(self) -> None:
         """Judge the weights on held-out rows, and keep them if they are the best so far."""
+        began = time.monotonic()
         with torch.autocast(self._course.device, self._course.precision, self._half):
             loss = self._learner.held_out()
+        self._look_s.append(time.monotonic() - began)
         if loss is None:
             return
         with put_off():

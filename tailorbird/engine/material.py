@@ -71,7 +71,7 @@ def gather_features(
     Raises BadSpelling if the budget does not suffice for that, and for the little that a model needs beside."""
     wanted = None if runtime == "auto" else runtime
     choice = choose(body, modality, checked.values, runtime=wanted, threads=threads, device=device, half=half)
-    space = _space(choice, body, modality)
+    space = space_of(choice, body, modality)
     n_unknown = int((~space.get(checked.digests)[0]).sum()) if limit.seconds is not None else 0
     encoding = n_unknown / max(choice.speeds.get(choice.runtime, float("inf")), 1e-9)
     reading = (
@@ -81,7 +81,8 @@ def gather_features(
     return Material(checked, choice, known_features(choice, body, modality, checked, space, planned))
 
 
-def _space(choice: Choice, body: BodyFolder, modality: Modality) -> Namespace:
+def space_of(choice: Choice, body: BodyFolder, modality: Modality) -> Namespace:
+    """Where the cache keeps what this choice gives."""
     return namespace_of(body, modality, choice.runtime, choice.encoder, choice.graph, choice.device)
 
 
@@ -101,7 +102,7 @@ def known_features(
         modality.reader(body),
         checked.values,
         checked.digests,
-        space or _space(choice, body, modality),
+        space or space_of(choice, body, modality),
         digest=modality.digest,
         planned=planned,
         threads=choice.threads,

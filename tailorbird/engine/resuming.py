@@ -13,12 +13,13 @@ from tailorbird.types import JSON
 
 def check_same(journal: Journal, shop: Shop) -> None:
     """Raise BadData if rows, targets, groups, parts or the body are others than when this fit began."""
-    if found := journal.differences("data", _told(shop)):
+    if found := journal.differences("data", identity(shop)):
         problem = f"{shop.checked.dataset.origin!r} is not what the interrupted fit began with: {'; '.join(found)}"
         raise BadData(problem, "restore the data, or begin anew with --force instead of --resume")
 
 
-def _told(shop: Shop) -> dict[str, JSON]:
+def identity(shop: Shop) -> dict[str, JSON]:
+    """What tells these rows, their parts and this body from any others."""
     parts = shop.parts
     folds = () if parts.folds is None else parts.folds.tolist()
     return {

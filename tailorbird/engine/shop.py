@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -14,6 +15,7 @@ from tailorbird.data.read import join, read, read_like
 from tailorbird.data.split import Split, split
 from tailorbird.engine.asking import task_of
 from tailorbird.engine.features import cores
+from tailorbird.engine.finding import in_store
 from tailorbird.engine.material import facts_memory
 from tailorbird.errors import BadBody, BadSpelling
 from tailorbird.kinds import Method, Modality, Source, Task
@@ -118,7 +120,7 @@ def open_shop(order: Order, plugs: Plugs) -> Shop:
     told = task.check(dataset)
     body = given or parse("source", DEFAULT_BODY[dataset.modality], Source).open()
     plugs.method.check(body)
-    modality = _modality(plugs.modality, order.modality, dataset, body)
+    modality = modality_for(plugs.modality, order.modality, dataset, body)
     memory = facts_memory(modality)
     checked = check(dataset.with_rows(dataset.rows, *told), modality, memory=memory, threads=cores(order.threads))
     targets = targets_of(checked)
@@ -127,6 +129,25 @@ def open_shop(order: Order, plugs: Plugs) -> Shop:
     y = task.encode(targets, labels)
     _tell_task(task, labels, checked)
     return Shop(checked, task, labels, y, split(checked, task.strata(y)), body, modality)
+
+
+def with_body(shop: Shop, spelling: str, modality: Modality | None, typed: str | None) -> Shop:
+    """The same rows with another body. modality, typed: as the user named one. Raises BadBody."""
+    body = parse("source", spelling, Source).open()
+    return replace(shop, body=body, modality=modality_for(modality, typed, shop.checked.dataset, body))
+
+
+def other_bodies(shop: Shop) -> list[str]:
+    """Those in the store that read such rows; none of the toys."""
+    mine = shop.checked.dataset.modality
+    found = [one for one in in_store() if not one.startswith("toy:") and one != shop.body.spelling]
+    return [one for one in found if _reads(one, mine)]
+
+
+def _reads(spelling: str, modality: str) -> bool:
+    with suppress(BadBody, BadSpelling):
+        return parse("source", spelling, Source).open().modality.partition(":")[0] == modality
+    return False
 
 
 def targets_of(checked: Checked) -> tuple[str, ...]:
@@ -156,7 +177,8 @@ def _check_weights(order: Order, task: Task) -> None:
         raise BadSpelling(problem, "leave out --weights, or say --task classify")
 
 
-def _modality(given: Modality | None, typed: str | None, dataset: Dataset, body: BodyFolder) -> Modality:
+def modality_for(given: Modality | None, typed: str | None, dataset: Dataset, body: BodyFolder) -> Modality:
+    """How these rows are read for this body. Raises BadBody where they do not fit each other."""
     wanted = body.modality.partition(":")[0]
     if wanted != dataset.modality:
         raise BadBody(

@@ -20,7 +20,7 @@ from tailorbird.faces.options import Verb, command_of
 from tailorbird.faces.show import show, show_refusal
 from tailorbird.progress import listening
 
-VERBS = ("find", "pull", "check", "fit", "predict", "evaluate", "report", "verify", "cache", "demo")
+VERBS = ("find", "pull", "check", "plan", "fit", "sweep", "predict", "evaluate", "report", "verify", "cache", "demo")
 USER_CAN_MEND, INTERRUPTED = 2, 130  # 1 is Python's own, with a traceback: an internal fault
 
 app = typer.Typer(

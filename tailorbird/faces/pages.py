@@ -12,6 +12,8 @@ from rich.text import Text
 
 from tailorbird.faces.check_page import examination_page
 from tailorbird.faces.find_page import found_page
+from tailorbird.faces.plan_page import plan_page
+from tailorbird.faces.sweep_page import sweep_page
 from tailorbird.measure.names import title
 from tailorbird.paper.words import explain_more_labels, number
 from tailorbird.types import Evaluation, Figure, Metrics, Prediction, Report, Verdict, Verification
@@ -30,6 +32,8 @@ def page(value: object, console: Console, seconds: float) -> None:
 
 page.register(found_page)
 page.register(examination_page)
+page.register(plan_page)
+page.register(sweep_page)
 
 
 @page.register

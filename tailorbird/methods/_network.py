@@ -19,6 +19,7 @@ from tailorbird.engine.optimizers import Group
 from tailorbird.engine.solve import temperature
 from tailorbird.engine.solvers import SOLVERS
 from tailorbird.lesson import Link, Truth
+from tailorbird.methods._prefix import Prefix, Terms, prefix_of
 
 Rows = NDArray[np.int64]
 Outputs = NDArray[np.floating[Any]]
@@ -51,8 +52,11 @@ class Network(nn.Module):
         self.bias = nn.Parameter(torch.from_numpy(bias.astype(np.float32)))
 
     def forward(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """(b, c) float32. The head is never in half precision: it would round its answers to three digits."""
-        features = self.body.last(**arrays)
+        """(b, c) float32."""
+        return self.answer(self.body.last(**arrays))
+
+    def answer(self, features: Tensor) -> Tensor:
+        """(b, d) -> (b, c) float32. The head is never in half precision: it would round its answers to three digits."""
         with torch.autocast(features.device.type, enabled=False):
             logits: Tensor = features.float() @ self.weight + self.bias
         return logits
@@ -81,6 +85,16 @@ class Learner:
         self._aims = torch.from_numpy(targets.aims).to(device)
         self._weights = torch.from_numpy(targets.row_weights).to(device)
         self._groups: list[Group] = []
+        self._prefix: Prefix | None = None
+
+    def keep_below(self, rows: Rows, terms: Terms) -> bool:
+        """Compute once what the layers that stay make of these rows; whether there are such layers, and it pays."""
+        self._prefix = prefix_of(self.network.body, self._shelf, rows, terms)
+        return self._prefix is not None
+
+    def forget_below(self) -> None:
+        """Compute all layers again from here on."""
+        self._prefix = None
 
     def graded(self, stages: Sequence[Sequence[nn.Parameter]], decay: float, *, lazily: bool = True) -> None:
         """These stages of the body learn, the lower the slower: each at `decay` times the rate of the one above it.
@@ -135,7 +149,7 @@ class Learner:
         place = {row: i for i, row in enumerate(rows.tolist())}
         with torch.no_grad():
             for batch in self._shelf.once(rows):
-                answers[[place[row] for row in batch.rows.tolist()]] = self.network(self._given(batch)).cpu().numpy()
+                answers[[place[row] for row in batch.rows.tolist()]] = self._answers(batch).cpu().numpy()
         return answers
 
     def state(self) -> State:
@@ -151,15 +165,31 @@ class Learner:
 
     def _loss(self, batch: Batch) -> tuple[Tensor, float]:
         rows = torch.from_numpy(batch.rows).to(self.device)
-        losses = _losses(self._targets.link, self.network(self._given(batch)), self._aims[rows])
+        losses = _losses(self._targets.link, self._answers(batch), self._aims[rows])
         weights = self._weights[rows]
         return (losses * weights).sum(), float(weights.sum())
+
+    def _answers(self, batch: Batch) -> Tensor:
+        given = self._given(batch)
+        return self.network(given) if self._prefix is None else self.network.answer(self._prefix.above(batch, given))
 
     def _given(self, batch: Batch) -> dict[str, Tensor]:
         tensors = {name: torch.from_numpy(array) for name, array in batch.arrays.items()}
         if self.device == "cpu":
             return tensors
         return {name: x.pin_memory().to(self.device, non_blocking=True) for name, x in tensors.items()}
+
+
+def operations_a_token(network: Network, *, keeps_below: bool) -> float:
+    """Floating-point operations of its products for a token that is learned from: 6 N where all layers learn, 4 N where
+    little does in all of them (Kaplan et al. 2020, arXiv:2001.08361). Of the lowest weights that learn on, the way back
+    goes through everything above. keeps_below: what lies below them was computed before."""
+    tables = {id(m.weight) for m in network.modules() if isinstance(m, nn.Embedding)}
+    weights = list(network.body.parameters())
+    sizes = [p.numel() if p.ndim > 1 and id(p) not in tables else 0 for p in weights]
+    lowest = next((i for i, p in enumerate(weights) if p.requires_grad), len(weights))
+    learned = sum(size for size, p in zip(sizes, weights, strict=True) if p.requires_grad)
+    return 2.0 * (sum(sizes[lowest:] if keeps_below else sizes) + sum(sizes[lowest:]) + learned)
 
 
 def judged(link: Link, outputs: Outputs, truth: Truth, row_weights: Outputs) -> tuple[float, float]:

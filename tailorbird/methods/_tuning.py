@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
+import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,20 +18,24 @@ from torch import nn
 
 from tailorbird.bodies import base
 from tailorbird.engine.batches import Feed, Shelf
-from tailorbird.engine.loop import Course, Diverged, Run, train
+from tailorbird.engine.course import Course, Run
+from tailorbird.engine.loop import Diverged, train
 from tailorbird.engine.scoring import best_cut
 from tailorbird.errors import BadSpelling
 from tailorbird.kinds import Method
-from tailorbird.lesson import Head, Lesson, Scores, Tailored, Workshop
+from tailorbird.lesson import Effort, Head, Lesson, Scores, Tailored, Workshop
 from tailorbird.methods._first import Parts, Unit, head_first, parts_of, unit_of
 from tailorbird.methods._mirror import may_flip
-from tailorbird.methods._network import Learner, Network, Targets, judged
+from tailorbird.methods._network import Learner, Network, Targets, judged, operations_a_token
+from tailorbird.methods._prefix import Terms
 from tailorbird.store.bodies import write_learned
 from tailorbird.types import JSON, BodyFolder, Value
 
 _EPOCHS, _MOST_EPOCHS = 2.0, 10.0
 _ENOUGH_STEPS = 300  # of which few rows make more epochs
 _SEEN_OFTEN = 2.0  # epochs beyond which pictures vary
+_TRIED_STEPS = 10  # from which it is told what all would take; the first two are slower and tell little
+_SETTLING_LOOKS = 2.5  # what answering the held-out rows in full precision, and the writing, cost
 # A step of LAMB moves a matrix by this share of its length; one of AdamW at 2e-4 moves MiniLM's by about as much.
 _RATE_OF_LAMB = 5e-3
 
@@ -58,6 +64,7 @@ class Tuning(Method):
     augment: Literal["auto", "yes", "no"] = "auto"  # whether pictures vary; auto: if each is seen more than twice
     flip: Literal["auto", "yes", "no"] = "auto"  # whether pictures may be mirrored; auto: if no label tells directions
     optimizer: Literal["adamw", "lamb"] = "adamw"
+    prefix: bool = True  # what the layers that stay make of each row is computed once, and kept on disk meanwhile
     thrifty: bool = False  # inner values are computed twice instead of kept: less memory, about a third more time
 
     @abstractmethod
@@ -90,17 +97,57 @@ class Tuning(Method):
         parts = parts_of(lesson)
         start, unit = head_first(lesson, parts), unit_of(lesson, parts.learn)
         learner, feed = self._prepared(lesson, shop, parts, start, unit)
+        keeps_below = self._keep_below(lesson, shop, learner, feed, parts)
         run, course = self._trained(lesson, shop, learner, feed)
+        learner.forget_below()  # what is sealed answers in full precision
         head = _settled(lesson, parts, start, learner, unit)
         self.merge(learner.network.body)
         body = _written(shop, learner, self.spelling())
         notes: dict[str, JSON] = {"held_out": parts.name, "rows": len(parts.learn), "rate": course.rate}
         notes |= {"precision": str(course.precision).removeprefix("torch."), "flip": feed.flip, **run.notes()}
         notes |= {"augment": feed.vary} if learner.varies else {}
+        notes |= {"prefix": True} if keeps_below else {}
+        notes["epochs"] = self._epochs(learner.network, feed.count(1))
         notes["learned"] = sum(p.numel() for group in learner.groups() for p in group.parameters)
         return Tailored(
             replace(head, notes={**notes, "temperature": head.temperature, "head_first": start.notes}), body
         )
+
+    def effort(self, lesson: Lesson, n_train: int, n_held: int) -> Effort:
+        """The steps are counted as all rows would make them, and a few are taken."""
+        shop = lesson.workshop
+        assert shop is not None, "a body cannot learn without a workshop"
+        torch.set_num_threads(shop.threads)
+        parts, began = parts_of(lesson), time.monotonic()
+        start, unit = head_first(lesson, parts), unit_of(lesson, parts.learn)
+        head_s = time.monotonic() - began
+        learner, feed = self._prepared(lesson, shop, parts, start, unit)
+        reading_s = time.monotonic() - began - head_s
+        growth = max(1.0, n_train / len(lesson.train))  # rows without labels are all there already
+        grown = 1 + (growth - 1) * len(parts.learn) / len(feed.rows)
+        epochs = self._epochs(learner.network, grown * feed.count(1))
+        feed = replace(feed, vary=self._varied(epochs))
+        began = time.monotonic()
+        keeps_below = self._keep_below(replace(lesson, deadline=None), shop, learner, feed, parts)
+        keeping_s = time.monotonic() - began
+        course = self._course(lesson, learner, feed)
+        run = train(learner, feed.steps, replace(course, n_steps=_TRIED_STEPS))
+        if run.n_steps < 2:  # the deadline came first
+            run = train(learner, feed.steps, replace(course, n_steps=2, deadline=None))
+        n_looked = max(n_held, growth * len(parts.held)) / max(1, len(parts.held))
+        n_steps = max(1, round(epochs * grown * feed.count(1)))
+        looking_s = (course.n_looks + 1 + _SETTLING_LOOKS) * run.look_s * max(1.0, n_looked)
+        once_s = grown * (head_s + keeping_s) + reading_s
+        n_tokens = None if learner.varies else epochs * grown * float(feed.shelf.costs(feed.rows).sum())
+        each = operations_a_token(learner.network, keeps_below=keeps_below)
+        return Effort(once_s + n_steps * run.step_s + looking_s, n_steps, None if n_tokens is None else n_tokens * each)
+
+    def _keep_below(self, lesson: Lesson, shop: Workshop, learner: Learner, feed: Feed, parts: Parts) -> bool:
+        """Whether what stays as it is is computed once, and was."""
+        if not self.prefix or (feed.vary and learner.varies) or self._epochs(learner.network, feed.count(1)) < 1:
+            return False
+        terms = Terms(shop.folder, learner.device, base.precision(learner.device, learner.network), lesson.deadline)
+        return learner.keep_below(np.concatenate([feed.rows, parts.held]), terms)
 
     def _prepared(self, lesson: Lesson, shop: Workshop, parts: Parts, start: Head, unit: Unit) -> tuple[Learner, Feed]:
         device = "cuda" if shop.device != "cpu" and torch.cuda.is_available() else "cpu"
@@ -117,25 +164,37 @@ class Tuning(Method):
         learner = Learner(network, Targets(lesson.link, truth, aims, goal.row_weights), shelf, parts.held, device)
         learner.graded(stages, self.own_decay(), lazily=self.optimizer == "adamw")
         feed = Feed(shelf, goal.rows, lesson.seed)
-        vary = self.augment == "yes" or (self.augment == "auto" and self._epochs(network, feed) > _SEEN_OFTEN)
+        vary = self._varied(self._epochs(network, feed.count(1)))
         flip = self.flip == "yes" or (self.flip == "auto" and may_flip(shop.labels))
         return learner, replace(feed, vary=vary, flip=flip)
 
-    def _trained(self, lesson: Lesson, shop: Workshop, learner: Learner, feed: Feed) -> tuple[Run, Course]:
+    def _course(self, lesson: Lesson, learner: Learner, feed: Feed) -> Course:
         rate = self.rate or (_RATE_OF_LAMB if self.optimizer == "lamb" else self.own_rate(learner.network))
         numbers = base.precision(learner.device, learner.network)
-        n_steps = feed.count(self._epochs(learner.network, feed))
-        course = Course(rate, n_steps, lesson.seed, lesson.deadline, learner.device, numbers, optimizer=self.optimizer)
+        n_steps = feed.count(self._epochs(learner.network, feed.count(1)))
+        return Course(rate, n_steps, lesson.seed, lesson.deadline, learner.device, numbers, optimizer=self.optimizer)
+
+    def _trained(self, lesson: Lesson, shop: Workshop, learner: Learner, feed: Feed) -> tuple[Run, Course]:
+        course = self._course(lesson, learner, feed)
         try:
-            return train(learner, feed.steps, course, None if shop.laps is None else shop.laps(feed.name)), course
+            lap = None if shop.laps is None else shop.laps(f"{feed.name}-{self._digest()}")
+            return train(learner, feed.steps, course, lap), course
         except Diverged as error:
-            better = self.model_copy(update={"rate": rate / 10})
+            better = self.model_copy(update={"rate": course.rate / 10})
             raise BadSpelling(f"method {self.spelling()!r}: {error}", f"--method {better.spelling()}") from error
 
-    def _epochs(self, network: Network, feed: Feed) -> float:
+    def _varied(self, epochs: float) -> bool:
+        return self.augment == "yes" or (self.augment == "auto" and epochs > _SEEN_OFTEN)
+
+    def _digest(self) -> str:
+        """For the name of a lap: auto lets several methods learn the same rows."""
+        return hashlib.sha256(self.spelling(full=True).encode()).hexdigest()[:8]
+
+    def _epochs(self, network: Network, steps: float) -> float:
+        """steps: of one epoch."""
         if self.epochs is not None:
             return self.epochs
-        return max(self.own_epochs(network), min(_MOST_EPOCHS, round(_ENOUGH_STEPS / feed.count(1))))
+        return max(self.own_epochs(network), min(_MOST_EPOCHS, round(_ENOUGH_STEPS / steps)))
 
 
 def _settled(lesson: Lesson, parts: Parts, start: Head, learner: Learner, unit: Unit) -> Head:

@@ -1,107 +1,140 @@
-"""Probe first; the body learns too if a trial on some rows says that it helps, and time is left for it."""
+"""Probe first; then the body learns too, in whichever way a race on some rows says, if that helps and time is left."""
 
 from __future__ import annotations
 
-import shutil
+import hashlib
 import time
-from dataclasses import dataclass, replace
-from math import sqrt
+from dataclasses import replace
+from math import inf
 from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from tailorbird.engine.learn import answers
-from tailorbird.engine.scoring import row_losses
+from tailorbird.engine.memory import is_out_of_memory
 from tailorbird.errors import BadSpelling, MissingExtra
 from tailorbird.kinds import Method
 from tailorbird.lesson import Lesson, Tailored
+from tailorbird.methods._halving import Entrant, Entry, Race, entry, halve, helps, tuned
+from tailorbird.methods._settings import search
 from tailorbird.plug import needs, parse
 from tailorbird.progress import tell
 from tailorbird.types import JSON
 
-_TRIAL_SHARE = 0.25  # of the time that is left
+# What may let the body learn, in the order of what was best on film reviews: where time is short the last ones go.
+_ENTRANTS = ("finetune", "finetune:last=2", "lora", "bitfit")
 _LEAST_SECONDS = 10.0  # below that not even a trial learns anything
 _LEAST_ROWS = 30  # to learn from, and to hold out
 _HELD_SHARE = 5  # one cluster in so many is held out where there is no validation part
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # what torch says of an accelerator and of a machine
-_HELPS = 1.0  # standard errors by which the trial's loss must be lower: a hint is enough, the figures come later
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """One thing that was tried. loss: on the rows that the trial held out."""
-
-    method: str
-    rows: int
-    seconds: float
-    loss: float | None
+_RACE_SECONDS = 90.0  # of less time all goes to the first entrant, for what is tried of several would be too little
+_SAMPLE_ROWS, _TRYING_SECONDS = 512, 4.0  # from which it is told what an entrant takes
+_SPARE = 1.3  # times what the dearest entrant takes is kept for the whole; what is left may be raced with
+_LEAST_RACE, _MOST_RACE = 0.25, 0.5  # share of the time that is left
 
 
 class Auto(Method):
-    """The cheapest method that does as well: probe, or finetune where a trial on a subset shows a lower loss."""
+    """The cheapest method that does as well: probe, or what won a race of ways to let the body learn, on some rows."""
 
     main: ClassVar[str | None] = "rows"
     tunes: ClassVar[bool] = True
+    foreseeable: ClassVar[bool] = False
 
-    # That the trial learns from, at most. Of 1,000 film reviews a body learned nothing in 20 s, though of all of them
-    # its loss fell from 0.47 to 0.37 in 30 s: new rows show sooner than known ones seen again.
+    # That the race's last round learns from, at most. Of 1,000 film reviews a body learned nothing in 20 s, though of
+    # all of them its loss fell from 0.47 to 0.37 in 30 s: new rows show sooner than known ones seen again.
     rows: Annotated[int, Field(ge=_LEAST_ROWS)] = 4000
 
     def tailor(self, lesson: Lesson) -> Tailored:
         began = time.monotonic()
         probed = _method("probe").tailor(lesson)
-        trail = [_entry("probe", lesson, began)]
+        trail = [entry("probe", lesson, began)]
         reason = _reason_against(lesson)
         if reason is None:
-            reason, tried = self._trial(lesson)
+            winner, reason, tried = self._once(lesson)
             trail += tried
         if reason is None:
-            tell("method auto: finetune, for a trial on some rows lowered the loss")
-            tuned, entry = _tuned(lesson)
-            trail.append(entry)
-            if not isinstance(tuned, str):
-                return _noted(tuned, trail, "finetune: the trial lowered the loss")
-            reason = tuned
+            tell(f"method auto: {winner}, for a trial on some rows lowered the loss")
+            found, last = tuned(_method(winner), winner, lesson)
+            trail.append(last)
+            if not isinstance(found, str):
+                found, others = search(found, winner, lesson, last.seconds)
+                return _noted(found, [*trail, *others], f"{winner}: the trial lowered the loss")
+            reason = found
         tell(f"method auto: probe, for {reason}")
         return _noted(probed, trail, reason)
 
-    def _trial(self, lesson: Lesson) -> tuple[str | None, list[_Entry]]:
-        """What speaks against a body that learns: it cannot, or learns from some rows and does not beat a probe of the
-        same rows, on rows that neither saw."""
+    def _once(self, lesson: Lesson) -> tuple[str, str | None, list[Entry]]:
+        """The race, or what it gave before an interruption: it went by the clock, and would go otherwise now."""
+        shop = lesson.workshop
+        assert shop is not None, "what has no workshop was turned away"
+        if shop.noted is None:
+            return self._raced(lesson)
+
+        def race() -> JSON:
+            winner, reason, trail = self._raced(lesson)
+            return [winner, reason, [vars(one) for one in trail]]
+
+        rows = hashlib.sha256(lesson.train.tobytes()).hexdigest()[:16]
+        winner, reason, trail = shop.noted(f"race-{rows}", race)
+        return winner, reason, [Entry(**one) for one in trail]
+
+    def _raced(self, lesson: Lesson) -> tuple[str, str | None, list[Entry]]:
+        """Who won; what speaks against it: it cannot, or learns from some rows and does not beat a probe of the same
+        rows, on rows that neither saw; and all that was tried."""
         train, held = _trial_rows(lesson, self.rows)
-        part = replace(lesson, train=train, validation=np.zeros(0, np.int64), deadline=_trial_deadline(lesson))
-        began = time.monotonic()
-        without = _losses(_method("probe:last").tailor(part), part, held)
-        first = replace(_entry("probe:last", part, began), loss=float(without.mean()))
-        tuned, entry = _tuned(part)
-        if isinstance(tuned, str):
-            return tuned, [first, entry]
-        losses = _losses(tuned, part, held)
-        gain = without - losses
-        helps = gain.mean() > _HELPS * gain.std() / sqrt(len(gain))
-        trail = [first, replace(entry, loss=float(losses.mean()))]
-        return None if helps else "a trial on some rows did not lower the loss", trail
+        entrants = _entrants(lesson)
+        left = _left(lesson)
+        most = max(one.seconds for one in entrants)
+        share = _LEAST_RACE if most <= 0 or left == inf else np.clip(1 - _SPARE * most / left, _LEAST_RACE, _MOST_RACE)
+        winner, tailored, trail = halve(entrants, Race(lesson, train, held, left * float(share)))
+        if isinstance(tailored, str):
+            return winner, tailored, trail
+        return winner, *helps(_method("probe:last"), tailored, lesson, (train, held), trail)
 
 
-def _tuned(lesson: Lesson) -> tuple[Tailored | str, _Entry]:
-    """What finetune makes of a lesson; or why nothing, where that is no reason to lose the probe: its loss was no
-    number any more, or memory is too short."""
-    began = time.monotonic()
+def _left(lesson: Lesson) -> float:
+    return inf if lesson.deadline is None else lesson.deadline - time.monotonic()
+
+
+def _entrants(lesson: Lesson) -> list[Entrant]:
+    """Who can tailor this body, with what each takes of all rows: those that fit into the time, or the quickest."""
+    able = [one for one in _ENTRANTS if _can(one, lesson)]
+    if _left(lesson) < _RACE_SECONDS or len(able) == 1:
+        return [Entrant(able[0], _method(able[0]), 0.0)]
+    efforts = [(one, _effort(one, lesson)) for one in able]
+    found = [Entrant(one, _method(one), seconds) for one, seconds in efforts if seconds is not None]
+    if not found:
+        return [Entrant(able[0], _method(able[0]), 0.0)]
+    fitting = [one for one in found if _SPARE * one.seconds <= (1 - _LEAST_RACE) * _left(lesson)]
+    return fitting or [min(found, key=lambda one: one.seconds)]
+
+
+def _can(spelling: str, lesson: Lesson) -> bool:
+    method, shop = _method(spelling), lesson.workshop
+    assert shop is not None, "what has no workshop was turned away"
+    if spelling == _ENTRANTS[0]:
+        return True
     try:
-        return _method("finetune").tailor(lesson), _entry("finetune", lesson, began)
-    except BadSpelling as error:
-        reason = error.problem
+        needs(spelling, *method.needs)
+        method.check(shop.body)
+    except (BadSpelling, MissingExtra):
+        return False
+    return True
+
+
+def _effort(spelling: str, lesson: Lesson) -> float | None:
+    """Seconds that it takes of all rows; None where memory is too short for it."""
+    rng = np.random.default_rng(lesson.seed)
+    some = np.sort(rng.permutation(lesson.train)[:_SAMPLE_ROWS])
+    held = np.sort(rng.permutation(lesson.validation)[: _SAMPLE_ROWS // 4])
+    part = replace(lesson, train=some, validation=held, deadline=time.monotonic() + _TRYING_SECONDS)
+    tell(f"method auto: trying {spelling} for some seconds")
+    try:
+        return _method(spelling).effort(part, len(lesson.train), len(lesson.validation)).seconds
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not any(said in str(error) for said in _OUT_OF_MEMORY):
+        if not is_out_of_memory(error):
             raise
-        reason = "memory is too short for the body to learn"
-    return reason, _entry("finetune", lesson, began)
-
-
-def _entry(name: str, lesson: Lesson, began: float) -> _Entry:
-    return _Entry(name, len(lesson.train), time.monotonic() - began, None)
+        return None
 
 
 def _method(name: str) -> Method:
@@ -133,24 +166,10 @@ def _trial_rows(lesson: Lesson, most: int) -> tuple[NDArray[np.int64], NDArray[n
         numbers = rng.permutation(np.unique(together))
         is_held = np.isin(together, numbers[: max(1, len(numbers) // _HELD_SHARE)])
         train, held = train[~is_held], train[is_held]
-    return np.sort(rng.permutation(train)[:most]), np.sort(rng.permutation(held)[:most])
+    return rng.permutation(train)[:most], np.sort(rng.permutation(held)[:most])
 
 
-def _trial_deadline(lesson: Lesson) -> float | None:
-    if lesson.deadline is None:
-        return None
-    now = time.monotonic()
-    return now + _TRIAL_SHARE * (lesson.deadline - now)
-
-
-def _losses(tailored: Tailored, lesson: Lesson, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    losses = row_losses(lesson.link, lesson.y[rows], answers(tailored, lesson, rows))
-    if tailored.body is not None:
-        shutil.rmtree(tailored.body.folder)
-    return losses * lesson.row_weights[rows]
-
-
-def _noted(tailored: Tailored, trail: list[_Entry], reason: str) -> Tailored:
-    tried: JSON = [vars(entry) for entry in trail]
+def _noted(tailored: Tailored, trail: list[Entry], reason: str) -> Tailored:
+    tried: JSON = [vars(one) for one in trail]
     head = replace(tailored.head, notes={**tailored.head.notes, "auto": {"reason": reason, "tried": tried}})
     return replace(tailored, head=head)

@@ -11,3 +11,4 @@ class Finetune(Whole):
     """Head first, then head and body together, lower layers more slowly; what was best on held-out rows stays."""
 
     main: ClassVar[str | None] = "last"
+    usual: ClassVar[tuple[str, ...]] = ("finetune", "finetune:last=2")

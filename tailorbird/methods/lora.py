@@ -22,6 +22,7 @@ class Lora(Tuning):
     so that the model costs what the body alone costs."""
 
     main: ClassVar[str | None] = "rank"
+    usual: ClassVar[tuple[str, ...]] = ("lora",)
     needs: ClassVar[tuple[str, ...]] = ("torch", "scipy", "peft")
 
     rank: PositiveInt = 8
@@ -64,7 +65,8 @@ class Lora(Tuning):
         layers = base.layers_of(body)
         if self.layers is not None and self.layers > len(layers):
             problem = f"method {self.spelling()!r} names {self.layers} layers, and {name} has {len(layers)} layers"
-            raise BadSpelling(problem, f"--method lora:layers={len(layers)}")
+            better = self.model_copy(update={"layers": len(layers) or None})
+            raise BadSpelling(problem, f"--method {better.spelling()}")
         chosen = layers if self.layers is None else layers[-self.layers :]
         linear = {id(m) for layer in chosen for m in layer.modules() if isinstance(m, nn.Linear)}
         found = [full for full, module in body.named_modules() if id(module) in linear]

@@ -62,6 +62,7 @@ class Probe(Method):
     """Frozen body, linear head; depths and strength chosen on held-out rows, then the temperature and the cut."""
 
     main: ClassVar[str | None] = "depths"
+    usual: ClassVar[tuple[str, ...]] = ("probe",)
     needs: ClassVar[tuple[str, ...]] = ("scipy",)
 
     depths: Literal["auto", "last", "inner"] = "auto"  # the last depth, all of them together, or whichever does better

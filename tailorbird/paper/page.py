@@ -81,6 +81,7 @@ def html(
         heat=tables.heat(report),
         confused=tables.confused(report),
         label_lines=tables.label_lines(report),
+        tried=tables.tried(report),
         residuals=plots.residuals(story.residuals) if story.residuals else "",
         reliability=plots.reliability(story.reliability) if story.reliability else "",
         curve=_curve(report, story),

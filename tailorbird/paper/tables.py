@@ -127,3 +127,19 @@ def _line(name: str, columns: Sequence[Metrics]) -> Line:
     shown = ((number(name, one.value, *values), show_interval(name, one)) if one else ("", "") for one in figures)
     note = "" if higher_is_better(name) else "less is better"
     return Line(title(name), note, tuple(shown))
+
+
+def tried(report: Report) -> tuple[str, tuple[tuple[str, ...], ...]]:
+    """What method auto tried: why it chose as it did, and for each way its round, rows, seconds and loss."""
+    told = (report.notes.get("head") or {}).get("auto") or {}
+    lines = tuple(
+        (
+            str(one["method"]),
+            "" if one.get("round") is None else str(one["round"]),
+            f"{one['rows']:,}",
+            f"{one['seconds']:.1f}",
+            "" if one.get("loss") is None else f"{one['loss']:.3f}",
+        )
+        for one in (*report.notes.get("bodies", ()), *told.get("tried", ()))
+    )
+    return str(told.get("reason", "")), lines

@@ -17,6 +17,10 @@ def demo(
     force: Annotated[bool, "replace a model that is there already"] = False,
 ) -> Predictor:
     """Fit the sample film reviews with the default text body; both must have been pulled."""
+    from tailorbird.engine.shop import DEFAULT_BODY
     from tailorbird.verbs.fit import fit
 
-    return fit("data:film-reviews", out=out, target="sentiment", budget=budget, threads=threads, force=force)
+    body = DEFAULT_BODY["text"]
+    return fit(
+        "data:film-reviews", out=out, target="sentiment", model=body, budget=budget, threads=threads, force=force
+    )

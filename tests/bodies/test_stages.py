@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from tailorbird.bodies import base, efficientnet_lite
+from tailorbird.bodies.cut import Cut
 from tailorbird.kinds import Source
 from tailorbird.plug import parse
 from tailorbird.store.bodies import write_body, write_learned
@@ -152,3 +153,41 @@ def test_a_body_in_shards_is_written_as_one_file_of_weights(tmp_path: Path) -> N
     learned = write_learned(folder, tmp_path / "learned", weights, "nothing")
     assert sorted(path.name for path in learned.folder.iterdir()) == ["body.json", "config.json", "model.safetensors"]
     assert torch.equal(base.build(learned)(**arrays(body)), body(**arrays(body)))
+
+
+CANNOT_BE_CUT = {"albert"}  # its layers share their weights, so there is one
+
+
+def test_both_parts_of_a_cut_body_give_what_it_gives(
+    one: tuple[BodyFolder, int], request: pytest.FixtureRequest
+) -> None:
+    body = base.build(one[0])
+    layers = base.layers_of(body)
+    name = request.node.callspec.params["one"]
+    cuts = [Cut(body, number) for number in range(1, len(layers))]
+    assert (bool(cuts) and all(cut.agrees(**arrays(body)) for cut in cuts)) != (name in CANNOT_BE_CUT)
+    if name in CANNOT_BE_CUT:
+        return
+    whole, n_run = body.last(**arrays(body)), list[int]()
+    for i, layer in enumerate(layers):
+        layer.register_forward_hook(lambda *_, i=i: n_run.append(i))
+    top = cuts[-1]
+    kept = top.below(**arrays(body))
+    assert len(n_run) == len(layers) - 1, "the layers above are not computed"
+    assert torch.allclose(top.above(kept, **arrays(body)), whole, atol=1e-5)
+    assert torch.equal(body.last(**arrays(body)), whole), "the body is as it was"
+
+
+def test_gradients_reach_the_upper_part_alone(one: tuple[BodyFolder, int], request: pytest.FixtureRequest) -> None:
+    body = base.build(one[0]).requires_grad_(True)
+    if request.node.callspec.params["one"] in CANNOT_BE_CUT:
+        return
+    layers = base.layers_of(body)
+    cut = Cut(body, len(layers) - 1)
+    with torch.no_grad():
+        kept = cut.below(**arrays(body))
+    features = cut.above(kept, **arrays(body))
+    (features * torch.rand(features.shape, generator=torch.Generator().manual_seed(0))).sum().backward()
+    lower = [p for layer in layers[:-1] for p in layer.parameters()]
+    assert all(p.grad is None for p in lower)
+    assert any(p.grad is not None and p.grad.abs().max() > 1e-6 for p in layers[-1].parameters())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import tailorbird as tb
-from tailorbird.engine import choose, fitting, material
+from tailorbird.engine import choose, fitting, material, opening
 from tailorbird.errors import BadBody, BadSpelling
 from tailorbird.types import BodyFolder
 
@@ -75,5 +75,5 @@ def test_a_body_that_took_no_step_is_told(rows: Path, told: list[str], monkeypat
 
 @pytest.mark.parametrize(("steps", "is_told"), [(0, True), (4, True), (300, False), (418, False)])
 def test_few_of_the_steps_that_were_planned_are_told(steps: int, is_told: bool, told: list[str]) -> None:
-    fitting._tell_steps({"steps": steps, "steps_planned": 418})
+    opening._tell_steps({"steps": steps, "steps_planned": 418})
     assert bool(told) == is_told

@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from tailorbird.bodies.base import precision
 from tailorbird.engine import loop, schedule
 from tailorbird.engine.batches import Feed, Shelf, alike
-from tailorbird.engine.loop import Course, Diverged, train
+from tailorbird.engine.course import Course
+from tailorbird.engine.loop import Diverged, train
 from tailorbird.engine.optimizers import Group
 from tailorbird.engine.schedule import Pace, looks, rate_share
 from tailorbird.errors import BadData, BadItem

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tailorbird.engine.course import Course, Run
 from tailorbird.engine.interrupts import put_off
 from tailorbird.engine.journal import Journal
-from tailorbird.engine.loop import Course, Run, train
+from tailorbird.engine.loop import train
 from tailorbird.engine.optimizers import Group
 from tailorbird.store.checkpoints import newest
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 
 from tailorbird.errors import BadSpelling
 from tailorbird.kinds import Method, Modality, Source
-from tailorbird.lesson import Head, Lesson, Tailored, Workshop
+from tailorbird.lesson import Effort, Head, Lesson, Tailored, Workshop
 from tailorbird.methods import auto
 from tailorbird.plug import parse
 
@@ -22,11 +23,15 @@ class Fixed(Method):
     """A method that always gives the same head, and remembers what it was asked to learn from."""
 
     sharpness: float  # of the one weight: the truth is in the sign of the one feature
+    seconds: float = 1.0  # that it says it takes of all rows
 
     def tailor(self, lesson: Lesson) -> Tailored:
         self.__dict__.setdefault("lessons", []).append(lesson)
         weight = np.array([[-self.sharpness, self.sharpness]], np.float32)
         return Tailored(Head(("last",), weight, np.zeros(2, np.float32), 1.0, {}))
+
+    def effort(self, lesson: Lesson, n_train: int, n_held: int) -> Effort:
+        return Effort(self.seconds)
 
 
 def made(tmp_path: Path, n: int = 400) -> Lesson:
@@ -44,6 +49,7 @@ def rivals(monkeypatch: pytest.MonkeyPatch) -> dict[str, Fixed]:
     """A weak probe and a strong finetune; a test may exchange them."""
     methods = {"probe": Fixed(sharpness=0.5), "probe:last": Fixed(sharpness=0.5), "finetune": Fixed(sharpness=3.0)}
     monkeypatch.setattr(auto, "_method", methods.__getitem__)
+    monkeypatch.setattr(auto, "_ENTRANTS", ("finetune",))
     return methods
 
 
@@ -85,6 +91,76 @@ class Failing(Fixed):
         return tailored
 
 
+@pytest.fixture
+def four(rivals: dict[str, Fixed], monkeypatch: pytest.MonkeyPatch) -> dict[str, Fixed]:
+    """Four ways to let the body learn, of which the third is best."""
+    sharpness = {"finetune": 1.0, "a": 0.8, "b": 3.0, "c": 0.7}
+    rivals |= {name: Fixed(sharpness=value, seconds=100.0) for name, value in sharpness.items()}
+    monkeypatch.setattr(auto, "_ENTRANTS", tuple(sharpness))
+    return rivals
+
+
+def raced(tailored: Tailored) -> list[tuple[str, int | None, int]]:
+    """What was tried: the way, the round, and the rows."""
+    return [(one["method"], one["round"], one["rows"]) for one in tailored.head.notes["auto"]["tried"]]
+
+
+def test_of_four_ways_the_better_two_learn_from_twice_as_many_rows(tmp_path: Path, four: dict[str, Fixed]) -> None:
+    tailored = auto.Auto(rows=200).tailor(made(tmp_path))
+    first = [("finetune", 1, 100), ("a", 1, 100), ("b", 1, 100), ("c", 1, 100)]
+    second = [("finetune", 2, 200), ("b", 2, 200)]
+    assert raced(tailored) == [("probe", None, 300), ("probe:last", None, 200), *first, *second, ("b", None, 300)]
+    assert tailored.head.weight[0, 1] == 3.0
+    early, late, whole = (set(one.train) for one in four["b"].__dict__["lessons"])
+    assert early < late < whole, "the rows of a round are among those of the next"
+
+
+def test_of_what_cannot_be_told_apart_the_cheapest_goes_on(tmp_path: Path, four: dict[str, Fixed]) -> None:
+    four |= {"finetune": Fixed(sharpness=3.0, seconds=90.0), "c": Fixed(sharpness=3.0, seconds=5.0)}
+    assert raced(auto.Auto().tailor(made(tmp_path)))[-1] == ("c", None, 300)
+
+
+def test_what_takes_longer_than_there_is_time_for_is_not_let_in(tmp_path: Path, four: dict[str, Fixed]) -> None:
+    four["b"] = Fixed(sharpness=3.0, seconds=900.0)
+    tailored = auto.Auto().tailor(replace(made(tmp_path), deadline=time.monotonic() + 1000))
+    assert "b" not in {name for name, _, _ in raced(tailored)} and raced(tailored)[-1][0] == "finetune"
+
+
+def test_where_all_take_too_long_the_quickest_learns_as_long_as_it_can(tmp_path: Path, four: dict[str, Fixed]) -> None:
+    four |= {name: Fixed(sharpness=3.0, seconds=5000.0 + i) for i, name in enumerate(("c", "b", "a", "finetune"))}
+    tailored = auto.Auto().tailor(replace(made(tmp_path), deadline=time.monotonic() + 1000))
+    assert {name for name, _, _ in raced(tailored)} == {"probe", "probe:last", "c"}
+
+
+def test_where_time_is_short_the_last_ways_are_not_tried(
+    tmp_path: Path, four: dict[str, Fixed], told: list[str]
+) -> None:
+    """Of 190 s the whole needs 130; 30 s a round are too short for 400 or 300 s of learning, 60 s not for 200."""
+    tailored = auto.Auto(rows=200).tailor(replace(made(tmp_path), deadline=time.monotonic() + 190))
+    assert [name for name, round_, _ in raced(tailored) if round_] == ["finetune", "a"]
+    assert [line for line in told if "no time" in line] == [f"method auto: no time to try {name}" for name in "cb"]
+
+
+def test_a_race_that_was_run_before_an_interruption_is_not_run_again(tmp_path: Path, four: dict[str, Fixed]) -> None:
+    lesson, kept = made(tmp_path), dict[str, Any]()
+
+    def noted(name: str, measure: Any) -> Any:
+        return kept[name] if name in kept else kept.setdefault(name, json.loads(json.dumps(measure())))
+
+    shop = replace(lesson.workshop, noted=noted)  # type: ignore[type-var]  # it has one
+    first = auto.Auto(rows=200).tailor(replace(lesson, workshop=shop))
+    learned = {name: len(method.__dict__.get("lessons", ())) for name, method in four.items()}
+    again = auto.Auto(rows=200).tailor(replace(lesson, workshop=shop))
+    assert len(kept) == 1 and raced(again) == raced(first)
+    more = {name: len(method.__dict__.get("lessons", ())) - learned[name] for name, method in four.items()}
+    assert more == {"probe": 1, "probe:last": 0, "finetune": 0, "a": 0, "b": 1, "c": 0}
+
+
+def test_in_little_time_the_first_way_alone_is_tried(tmp_path: Path, four: dict[str, Fixed]) -> None:
+    tailored = auto.Auto().tailor(replace(made(tmp_path), deadline=time.monotonic() + 60))
+    assert {name for name, round_, _ in raced(tailored) if round_} == {"finetune"}
+
+
 @pytest.mark.parametrize("after", [0, 1])
 @pytest.mark.parametrize(
     ("error", "reason"),
@@ -113,7 +189,8 @@ def test_a_body_that_cannot_learn_to_the_end_leaves_the_probe(
     notes = tailored.head.notes["auto"]
     assert tailored.head.weight[0, 1] == 0.5
     assert reason in notes["reason"] and said[-1] == f"method auto: probe, for {notes['reason']}"
-    assert [one["method"] for one in notes["tried"]] == ["probe", "probe:last", "finetune", "finetune"][: 3 + after]
+    tried = ["probe", "finetune"] if after == 0 else ["probe", "probe:last", "finetune", "finetune"]
+    assert [one["method"] for one in notes["tried"]] == tried
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("expected scalar type Float but found Half")])

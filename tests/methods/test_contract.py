@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -121,3 +122,14 @@ def test_rows_that_are_neither_learned_from_nor_validated_are_not_looked_at(
     other[hidden] = 1e6
     first, again = (scores(method.tailor(one), given) for one in (part, replace(part, y=other)))
     assert first.tobytes() == again.tobytes()
+
+
+def test_it_says_what_it_would_take_of_more_rows(name: str, tmp_path: Path, suited: Suited, spelled: Spelled) -> None:
+    given = lesson("softmax", 30, tmp_path, suited(name))
+    method = parse("method", spelled(name, given.link, given.workshop.labels), Method)
+    if not method.foreseeable:
+        pytest.skip("takes what its budget lets it")
+    few, many = (method.effort(replace(given, deadline=time.monotonic() + 5), n, 30) for n in (60, 60_000))
+    assert 0 < few.seconds < 60 and (many.seconds > few.seconds or not method.tunes)  # a line through some ms is flat
+    assert (few.steps > 0) == method.tunes and many.steps >= few.steps
+    assert (few.operations is None) or 0 < few.operations < many.operations

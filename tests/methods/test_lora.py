@@ -1,4 +1,4 @@
-"""Small additions to matrices, which are merged."""
+"""Small additions to matrices, which are merged, and biases alone."""
 
 from __future__ import annotations
 
@@ -66,9 +66,20 @@ def test_only_the_named_layers_matrices_change(tiny_bert: BodyFolder, tmp_path: 
     assert all(".layer.2." in name and name.endswith(".weight") for name in changed)
 
 
+def test_bitfit_changes_biases_alone(tiny_bert: BodyFolder, tmp_path: Path) -> None:
+    done = parse("method", "bitfit:epochs=8,rate=0.01", Method).tailor(lesson(tiny_bert, tmp_path))
+    assert done.body is not None
+    before, after = weights(tiny_bert), weights(done.body)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all(name.endswith(".bias") for name in changed)
+    n_learned = sum(before[name].numel() for name in before if name.endswith(".bias")) + 16 * 2 + 2
+    assert done.head.notes["learned"] == n_learned
+
+
 @pytest.mark.parametrize(
     ("method", "problem", "hint"),
     [
+        ("bitfit", "teaches biases, and toy:text has none", "--method finetune"),
         ("lora", "adds to linear layers, and toy:text has none", "--method finetune"),
         ("lora:layers=9", "names 9 layers, and toy:text has 2 layers", "--method lora:layers=2"),
     ],

@@ -207,3 +207,18 @@ def test_figures_without_any_spread_are_drawn(labels: Report, render: Render, va
     flat = {name: replace(one, value=value, low=value, high=value) for name, one in labels.test.items()}
     page = render(replace(labels, test=flat, baselines={"majority": flat}))
     assert "nan" not in page and "inf" not in re.sub("[a-z]*inf[a-z]+", "", page)
+
+
+def test_what_auto_tried_is_a_table_and_nothing_where_it_tried_nothing(labels: Report, render: Render) -> None:
+    tried = [
+        {"method": "probe", "rows": 900, "seconds": 1.25, "loss": None, "round": None},
+        {"method": "lora<b>", "rows": 400, "seconds": 30.0, "loss": 0.3456, "round": 2},
+    ]
+    body = {"method": "frozen wheel:x", "rows": 200, "seconds": 2.0, "loss": 0.5, "round": 1}
+    notes = {**labels.notes, "head": {"auto": {"reason": "lora: it helped", "tried": tried}}, "bodies": [body]}
+    page = render(replace(labels, notes=notes))
+    shown = words(page)
+    assert "What was tried" in shown and "Chosen: lora: it helped." in shown
+    for line in ("frozen wheel:x 1 200 2.0 0.500", "probe 900 1.2", "lora<b> 2 400 30.0 0.346"):
+        assert line in shown
+    assert "What was tried" not in words(render(labels))

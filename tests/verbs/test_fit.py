@@ -102,7 +102,7 @@ def test_what_began_in_half_precision_answers_in_full(
     method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """auto, without time to let the body learn, keeps the frozen one."""
-    from tailorbird.engine import choose, fitting
+    from tailorbird.engine import choose, opening
     from tailorbird.methods import auto
     from tailorbird.plug import load
 
@@ -118,7 +118,7 @@ def test_what_began_in_half_precision_answers_in_full(
         return found
 
     monkeypatch.setattr("tailorbird.engine.material.choose", watched)
-    monkeypatch.setattr(fitting, "choose", watched)
+    monkeypatch.setattr(opening, "choose", watched)
     named = {**FIT, "method": method, "runtime": "openvino"}
     p = tb.fit(table(tmp_path / "data.csv", 800), out=tmp_path / "model", **named)
     assert asked == [(True, "openvino:precision=bf16"), (False, "openvino")]
