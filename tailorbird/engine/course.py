@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Literal
 
@@ -42,8 +42,9 @@ class Run:
     lost: tuple[int, ...]  # numbers of the steps whose loss or gradient was not finite
     seconds: float
     n_halvings: int = 0  # of the batches, for memory was short
-    step_s: float = 0.0  # a step's seconds, and a look's, in the median of this sitting; 0 where there was none
-    look_s: float = 0.0
+    # A step's seconds, and a look's, in the median of this sitting; 0 where there was none.
+    step_s: float = field(default=0.0, compare=False)
+    look_s: float = field(default=0.0, compare=False)
 
     def notes(self) -> Mapping[str, JSON]:
         """For a report."""

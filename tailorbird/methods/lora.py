@@ -14,7 +14,8 @@ from tailorbird.methods._network import Network
 from tailorbird.methods._tuning import Stages, Tuning
 from tailorbird.types import BodyFolder
 
-_RATE = 1e-3
+# Film reviews, 2 epochs, log-loss on 2,000 other rows: 0.376 at 5e-4, 0.359 at 1e-3, 0.352 at 2e-3.
+_RATE = 2e-3
 
 
 class Lora(Tuning):
