@@ -42,7 +42,7 @@ class Run:
     lost: tuple[int, ...]  # numbers of the steps whose loss or gradient was not finite
     seconds: float
     n_halvings: int = 0  # of the batches, for memory was short
-    # A step's seconds, and a look's, in the median of this sitting; 0 where there was none.
+    # A step's seconds, and a look's, in the median of this sitting's later half; 0 where there was none.
     step_s: float = field(default=0.0, compare=False)
     look_s: float = field(default=0.0, compare=False)
 

@@ -34,7 +34,7 @@ from tailorbird.types import JSON, BodyFolder, Value
 _EPOCHS, _MOST_EPOCHS = 2.0, 10.0
 _ENOUGH_STEPS = 300  # of which few rows make more epochs
 _SEEN_OFTEN = 2.0  # epochs beyond which pictures vary
-_TRIED_STEPS = 10  # from which it is told what all would take; the first two are slower and tell little
+_TRIED_STEPS = 16  # from which it is told what all would take
 _SETTLING_LOOKS = 2.5  # what answering the held-out rows in full precision, and the writing, cost
 # A step of LAMB moves a matrix by this share of its length; one of AdamW at 2e-4 moves MiniLM's by about as much.
 _RATE_OF_LAMB = 5e-3
