@@ -43,7 +43,7 @@ from tailorbird.errors import check_seed
 from tailorbird.lesson import Lesson, Tailored, Workshop
 from tailorbird.plug import needs
 from tailorbird.progress import tell_finding
-from tailorbird.store.bodies import weight_files
+from tailorbird.store.bodies import weights_bytes
 from tailorbird.types import JSON, Finding, Report, Story
 
 _UNLIMITED_SECONDS = 600.0  # by which bodies are chosen where there is no budget
@@ -181,8 +181,7 @@ class _Fit:
         """Seconds to keep for what comes after learning: the tuned body's export and its test rows, and the sealing."""
         n_held = 0 if shop.parts.folds is not None else len(shop.parts.test)
         slower = _FULL_COST if material.half else 1.0
-        size_bytes = sum((shop.body.folder / name).stat().st_size for name in weight_files(shop.body.folder))
-        exporting = _EXPORT_SECONDS + _EXPORT_SECONDS_A_MB * size_bytes / 1e6
+        exporting = _EXPORT_SECONDS + _EXPORT_SECONDS_A_MB * weights_bytes(shop.body.folder) / 1e6
         return _SEAL_SECONDS + exporting + 1.5 * slower * n_held / _speed(material)
 
     def _story(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
 
 from tailorbird import __version__
 from tailorbird.engine.choose import processor
@@ -26,11 +25,11 @@ def foretell(
 
 def settle(
     shop: Shop, method: Method, place: tuple[int, Device], seconds: Mapping[str, float], memory: int | None
-) -> dict[str, Any] | None:  # Any: JSON
+) -> None:
     """Put down what a fit took, if a plan spoke of it: said and real. seconds: by stage, and "total"."""
     said = history.said(_key(shop, method, place))
     if said is None:
-        return None
+        return
     real = _told(seconds, seconds["total"], memory)
     history.add(
         {
@@ -44,7 +43,6 @@ def settle(
             "real": real,
         }
     )
-    return {"said": dict(said), "real": real}
 
 
 def _told(seconds: Mapping[str, float], total: float, memory: int | None) -> dict[str, JSON]:

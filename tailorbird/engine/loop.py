@@ -21,6 +21,7 @@ from tailorbird.engine.course import Course, Run
 from tailorbird.engine.interrupts import put_off
 from tailorbird.engine.journal import Lap
 from tailorbird.engine.keeping import Progress, State, kept, moments, restore_moments, weights_of
+from tailorbird.engine.memory import is_out_of_memory
 from tailorbird.engine.optimizers import Group, cut, optimizers
 from tailorbird.engine.schedule import Pace, looks, rate_share
 from tailorbird.progress import Advance, stage, tell
@@ -164,7 +165,7 @@ class _Loop(Generic[B]):
                 loss, weight = loss + float(part.detach()), weight + part_weight
         except RuntimeError as error:
             smaller = self._halved(batches, 1)
-            if not _is_out_of_memory(error) or len(smaller) == len(batches):
+            if not is_out_of_memory(error) or len(smaller) == len(batches):
                 raise
         else:
             return loss, weight
@@ -248,10 +249,6 @@ class _Loop(Generic[B]):
         told = {"rate": course.rate, "n_steps": course.n_steps, "seed": course.seed, "optimizer": course.optimizer}
         shapes = [[*parameter.shape] for parameter in self._parameters]
         return {**told, "precision": str(course.precision), "shapes": shapes}
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 @contextmanager

@@ -23,8 +23,8 @@ from tailorbird.measure.names import higher_is_better
 from tailorbird.plug import load, names, needs, parse
 from tailorbird.progress import tell
 from tailorbird.store import history
-from tailorbird.store.bodies import weight_files
-from tailorbird.types import BodyFolder, Device
+from tailorbird.store.bodies import weights_bytes
+from tailorbird.types import Device
 
 _TRYING_S = 8.0  # that a way may be tried for
 
@@ -50,8 +50,24 @@ class Wish:
     device: Device
 
 
+@dataclass(frozen=True)
+class Opened:
+    """The rows with the first body, and what they are looked at with."""
+
+    shop: Shop
+    plugs: Plugs
+    methods: Sequence[Method]
+    threads: int
+    seconds: float  # that reading took
+
+
 def run(wish: Wish) -> Plan:
     """Measure for some seconds a way, and reckon the rest. Raises TailorbirdError before anything costly is done."""
+    return planned(wish, opened(wish))
+
+
+def opened(wish: Wish) -> Opened:
+    """What was asked for, checked, and the rows read. Raises TailorbirdError."""
     began = time.perf_counter()
     check_seed(wish.seed)
     for option, value in (("--price", wish.price), ("--watts", wish.watts)):
@@ -59,27 +75,31 @@ def run(wish: Wish) -> Plan:
             raise BadSpelling(f"{option} is {value:g}, and must be 0 or more", f"{option} 0.40")
     methods = _methods(wish)
     needs("plan", "sklearn", "scipy", "threadpoolctl")
+    order = order_of(wish)
+    plugs = plugs_of(order)
+    shop = open_shop(order, plugs)
+    return Opened(shop, plugs, methods, cores(wish.threads), time.perf_counter() - began)
+
+
+def planned(wish: Wish, given: Opened) -> Plan:
+    """What each way would cost."""
     from threadpoolctl import threadpool_limits  # scikit-learn brings it; answering does without
 
-    threads = cores(wish.threads)
-    with threadpool_limits(threads):
-        order = order_of(wish)
-        plugs = plugs_of(order)
-        shop = open_shop(order, plugs)
-        survey = _Survey(wish, plugs, methods, threads, time.perf_counter() - began)
-        prospects, left_out = survey.of(shop)
-    parts = shop.parts
+    began, shop = time.perf_counter(), given.shop
+    with threadpool_limits(given.threads):
+        prospects, left_out = _Survey(wish, given).of()
+    parts, past = shop.parts, history.lines()
     return Plan(
         data=str(wish.data),
         rows={"train": len(parts.train), "validation": len(parts.validation), "test": len(parts.test)},
         target=str(shop.checked.dataset.target),
         task=shop.task.spelling(),
-        threads=threads,
+        threads=given.threads,
         processor=processor(),
         prospects=_ranked(prospects),
         left_out=left_out,
-        real=sum(len(factors(history.lines(), "seconds", method.spelling())) for method in methods),
-        seconds=time.perf_counter() - began,
+        real=sum(len(factors(past, "seconds", method.spelling())) for method in given.methods),
+        seconds=given.seconds + time.perf_counter() - began,
     )
 
 
@@ -111,17 +131,15 @@ class _Survey:
     """Bodies and ways, one after the other."""
 
     wish: Wish
-    plugs: Plugs
-    methods: Sequence[Method]
-    threads: int
-    read_s: float
+    given: Opened
 
-    def of(self, shop: Shop) -> tuple[list[Prospect], dict[str, str]]:
+    def of(self) -> tuple[list[Prospect], dict[str, str]]:
         """Each body's prospect, and why others of the store have none."""
+        shop, modality = self.given.shop, self.given.plugs.modality
         prospects, left_out = [self._prospect(shop)], {}
         for spelling in self.wish.model[1:] if self.wish.model else other_bodies(shop):
             try:
-                prospects.append(self._prospect(with_body(shop, spelling, self.plugs.modality, self.wish.modality)))
+                prospects.append(self._prospect(with_body(shop, spelling, modality, self.wish.modality)))
             except (BadBody, BadSpelling, MissingExtra) as error:
                 if self.wish.model:
                     raise
@@ -132,7 +150,7 @@ class _Survey:
         methods = list(self._ways(shop))  # what does not fit is told before anything costly
         tell(f"{shop.body.spelling}: looking at some rows")
         with watched() as peak:
-            sounding = sound(shop, self.threads, self.wish.device, self.wish.seed)
+            sounding = sound(shop, self.given.threads, self.wish.device, self.wish.seed)
         ways = [way for one in methods if (way := self._estimate(shop, sounding, one, peak.size_bytes))]
         return Prospect(
             body=shop.body.spelling,
@@ -146,7 +164,7 @@ class _Survey:
 
     def _ways(self, shop: Shop) -> Iterator[Method]:
         """Those methods that can tailor this body. Raises BadSpelling for one that was named."""
-        for method in self.methods:
+        for method in self.given.methods:
             try:
                 needs(f"method {method.spelling()!r}", *method.needs)
                 method.check(shop.body)
@@ -175,20 +193,20 @@ class _Survey:
                 return None
         shares = shares_of(self._case(shop, sounding, method, n_turns), effort)
         memory = max(filter(None, (before, peak.size_bytes)), default=None)
-        foretell(shop, method, (self.threads, self.wish.device), shares, memory)
+        foretell(shop, method, (self.given.threads, self.wish.device), shares, memory)
         return self._told(shop, sounding, method, effort, (shares, memory))
 
     def _case(self, shop: Shop, sounding: Sounding, method: Method, n_turns: int) -> Case:
         parts, half = shop.parts, method.tunes and shop.parts.folds is None
         return Case(
-            read_s=self.read_s,
+            read_s=self.given.seconds,
             n_rows=len(learned_from(parts)) + len(parts.test),
             n_unknown=sounding.n_unknown(half=half),
             rows_per_second=sounding.speed(half=half),
             n_turns=n_turns,
             n_test=len(parts.test),
             full_per_second=sounding.rows_per_second,
-            weights_mb=_weights_bytes(shop.body) / 1e6,
+            weights_mb=weights_bytes(shop.body.folder) / 1e6,
             may_learn=method.tunes,
         )
 
@@ -209,17 +227,13 @@ class _Survey:
             method=method.spelling(),
             seconds=seconds,
             memory_bytes=None if memory is None else span(memory, factors(past, "memory_bytes", method.spelling())),
-            disk_bytes=sounding.disk_bytes(len(shop.y), _weights_bytes(shop.body) if method.tunes else 0),
+            disk_bytes=sounding.disk_bytes(len(shop.y), weights_bytes(shop.body.folder) if method.tunes else 0),
             price=None if price is None else times(seconds, price / 3600),
             kwh=None if watts is None else times(seconds, watts / 3.6e6),
             operations=effort.operations,
             steps=effort.steps,
             shares=shares,
         )
-
-
-def _weights_bytes(body: BodyFolder) -> int:
-    return sum((body.folder / name).stat().st_size for name in weight_files(body.folder))
 
 
 def _ranked(prospects: Sequence[Prospect]) -> tuple[Prospect, ...]:

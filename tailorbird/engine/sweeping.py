@@ -24,7 +24,7 @@ from tailorbird.engine.memory import is_out_of_memory
 from tailorbird.engine.planning import Wish
 from tailorbird.engine.predictor import Predictor, load
 from tailorbird.engine.resuming import identity
-from tailorbird.engine.shop import Order, Shop, open_shop, plugs_of
+from tailorbird.engine.shop import Order, Shop
 from tailorbird.errors import BadData, BadOutput, TailorbirdError
 from tailorbird.lesson import Rival, Scores
 from tailorbird.measure.names import higher_is_better
@@ -42,11 +42,11 @@ def run(wish: Wish, out: Path, typed_budget: str | None, *, resume: bool, force:
     is done; what fails later is a line of the table."""
     began, limit = time.perf_counter(), budget(typed_budget)
     _check_place(out, resume=resume, force=force)
-    order = planning.order_of(wish)
-    shop = open_shop(order, plugs_of(order))
+    opened = planning.opened(wish)
+    shop = opened.shop
     if resume:
         _check_same(out, shop, wish)
-    plan = planning.run(wish)
+    plan = planning.planned(wish, opened)
     if force and not resume:
         shutil.rmtree(out, ignore_errors=True)
     files.write(out / ROWS, files.canonical(_told(shop, wish)))

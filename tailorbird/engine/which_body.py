@@ -17,7 +17,7 @@ from tailorbird.engine.shop import Shop
 from tailorbird.engine.sounding import features_of
 from tailorbird.errors import BadBody, MissingExtra
 from tailorbird.progress import tell
-from tailorbird.store.bodies import weight_files
+from tailorbird.store.bodies import weights_bytes
 from tailorbird.types import JSON, Device
 
 _ROUNDS = (200, 800, 3200)  # rows that are looked at, each among the next
@@ -84,7 +84,7 @@ def _opened(shops: Sequence[Shop], runtime: str | None, seconds: float, threads:
     """Those that can be run here, smaller ones first, as far as the time goes; the usual one is always among them."""
     first, *others = shops
     began, runners = time.monotonic(), list[_Runner]()
-    for shop in [first, *sorted(others, key=_weight)]:
+    for shop in [first, *sorted(others, key=lambda one: weights_bytes(one.body.folder))]:
         if runners and time.monotonic() - began + _OPEN_S > seconds / 2:
             tell(f"no time to look at {shop.body.spelling}")
             continue
@@ -98,10 +98,6 @@ def _opened(shops: Sequence[Shop], runtime: str | None, seconds: float, threads:
                 raise
             tell(f"{shop.body.spelling} is passed over: {error.problem}")
     return runners
-
-
-def _weight(shop: Shop) -> int:
-    return sum((shop.body.folder / name).stat().st_size for name in weight_files(shop.body.folder))
 
 
 def _losses(one: _Runner, rows: NDArray[np.int64], threads: int, seed: int) -> NDArray[np.float64]:

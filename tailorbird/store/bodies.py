@@ -143,6 +143,11 @@ def weight_files(folder: Path) -> list[str]:
     return names
 
 
+def weights_bytes(folder: Path) -> int:
+    """The size of the files with its weights."""
+    return sum((folder / name).stat().st_size for name in weight_files(folder))
+
+
 def _is_weights(name: str) -> bool:
     return "/" not in name and name.endswith(".safetensors")
 

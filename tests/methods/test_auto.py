@@ -121,9 +121,16 @@ def test_of_what_cannot_be_told_apart_the_cheapest_goes_on(tmp_path: Path, four:
 
 
 def test_what_takes_longer_than_there_is_time_for_is_not_let_in(tmp_path: Path, four: dict[str, Fixed]) -> None:
-    four["b"] = Fixed(sharpness=3.0, seconds=900.0)
+    four["b"] = Fixed(sharpness=3.0, seconds=2000.0)
     tailored = auto.Auto().tailor(replace(made(tmp_path), deadline=time.monotonic() + 1000))
     assert "b" not in {name for name, _, _ in raced(tailored)} and raced(tailored)[-1][0] == "finetune"
+
+
+def test_what_has_time_for_most_of_its_learning_is_let_in(tmp_path: Path, four: dict[str, Fixed]) -> None:
+    """What is measured in some seconds on a busy machine is too much, and the best way must not be lost for it."""
+    four["finetune"] = Fixed(sharpness=4.0, seconds=1200.0)
+    tailored = auto.Auto().tailor(replace(made(tmp_path), deadline=time.monotonic() + 1000))
+    assert raced(tailored)[-1][0] == "finetune"
 
 
 def test_where_all_take_too_long_the_quickest_learns_as_long_as_it_can(tmp_path: Path, four: dict[str, Fixed]) -> None:

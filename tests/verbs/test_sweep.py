@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 import tailorbird as tb
+from tailorbird.engine.budget import Budget
 from tailorbird.errors import BadData, BadOutput
+from tailorbird.lesson import Effort
+from tailorbird.methods._tuning import Tuning
 
 TOY: dict[str, Any] = {"target": "mood", "model": "toy:text", "threads": 1, "device": "cpu"}
 BODIES = ["toy:text", "toy:text,width=4"]
@@ -52,13 +55,16 @@ def test_what_is_there_is_kept_and_what_is_missing_is_fitted_when_it_goes_on(row
     assert (kept / "manifest.json").stat().st_mtime_ns == before
 
 
-def test_what_does_not_fit_into_the_budget_is_not_begun(rows: Path, tmp_path: Path) -> None:
-    named = {**TOY, "method": ["probe:last", "finetune:epochs=100,rate=1e-5"], "budget": "100s"}
-    told = tb.sweep(rows, **named, out=tmp_path / "sweep")
-    fitted = [one.method for one in told.contenders if one.problem is None]
-    assert "probe:last" in fitted and told.chosen is not None
-    for one in told.contenders:
-        assert one.problem is None or "are left" in one.problem or "too small" in one.problem
+def test_what_does_not_fit_into_the_budget_is_not_begun(
+    rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Budget, "left_s", property(lambda _: 30.0))
+    named = {**TOY, "method": ["probe:last", "finetune:epochs=100,rate=1e-5"], "budget": "30s"}
+    monkeypatch.setattr(Tuning, "effort", lambda *_: Effort(1e4, 9))
+    first, second = tb.sweep(rows, **named, out=tmp_path / "sweep").contenders
+    assert first.method == "probe:last" and first.problem is None
+    assert second.model is None and str(second.problem).endswith("and 30 s are left")
+    assert len([path for path in (tmp_path / "sweep").iterdir() if path.is_dir()]) == 1
 
 
 def test_a_way_that_fails_is_a_line_and_the_others_go_on(rows: Path, tmp_path: Path) -> None:
