@@ -25,7 +25,7 @@ import os
 import shutil
 import struct
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -33,7 +33,6 @@ from typing import TYPE_CHECKING, Any
 
 from _race import Outcome, Stopwatch, Way, machine, machine_line, quiet, race, summary, table, tailored
 
-from tailorbird.data.read import read
 from tailorbird.kinds import Source
 from tailorbird.plug import parse
 from tailorbird.store import files
@@ -88,17 +87,22 @@ def ways(folder: Path, n: int, options: argparse.Namespace) -> dict[str, Way]:
 
 def write_rows(data: Path, folder: Path, n: int) -> None:
     """The four files with the first n rows to learn from and all to test on."""
+    write_chosen(data, folder, range(n))
+
+
+def write_chosen(data: Path, folder: Path, rows: Sequence[int]) -> None:
+    """The four files with these rows to learn from, in this order, and all to test on."""
     for path in data.glob("t10k-*"):
         shutil.copyfile(path, folder / path.name)
     for name, n_axes in (("train-images-idx3-ubyte", 3), ("train-labels-idx1-ubyte", 1)):
         with gzip.open(data / f"{name}.gz") as file:
             magic, _, *sides = struct.unpack(f">{1 + n_axes}I", file.read(4 + 4 * n_axes))
-            row_bytes = 1 if n_axes == 1 else sides[0] * sides[1]
-            header = struct.pack(f">{1 + n_axes}I", magic, n, *sides)
-            content = file.read(n * row_bytes)
-        assert len(content) == n * row_bytes, f"{name} has fewer than {n} rows"
+            every = file.read()
+        row_bytes = 1 if n_axes == 1 else sides[0] * sides[1]
+        content = b"".join(every[i * row_bytes : (i + 1) * row_bytes] for i in rows)
+        assert len(content) == len(rows) * row_bytes, f"{name} has fewer than {max(rows) + 1} rows"
         with gzip.open(folder / f"{name}.gz", "wb", compresslevel=6) as file:
-            file.write(header + content)
+            file.write(struct.pack(f">{1 + n_axes}I", magic, len(rows), *sides) + content)
 
 
 def lenet(folder: Path, epochs: int, most_seconds: float, threads: int, number: int) -> Outcome:
@@ -179,6 +183,8 @@ class _Drawn:
 
 def read_parts(folder: Path) -> tuple[tuple[list[Value], list[int]], tuple[list[Value], list[int]]]:
     """Pictures (28, 28) uint8 and the numbers of their labels, to learn from and to test on."""
+    from tailorbird.data.read import read  # it brings pyarrow, and tailorbird pays for that within its time
+
     rows = read(folder).rows
     assert rows.targets is not None and rows.parts is not None, "IDX pairs have labels, and their names tell the part"
     every = list(zip(rows.parts, rows.inputs["image"], (int(target or 0) for target in rows.targets), strict=True))
@@ -189,13 +195,19 @@ def read_parts(folder: Path) -> tuple[tuple[list[Value], list[int]], tuple[list[
     return part("train"), part("test")
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    everyone = (PROBE, FINETUNE, LENET, TRAINER)
+def add_data(parser: argparse.ArgumentParser) -> str:
+    """The option --data is added; given is what to say where neither it nor a place has Fashion-MNIST."""
     given = os.environ.get("FASHION_MNIST")
     places = [Path(given)] if given else list(PLACES)
     found = next((place for place in places if (place / "t10k-images-idx3-ubyte.gz").is_file()), None)
-    parser.add_argument("--data", type=Path, default=found, help="the folder of the four .gz files")
+    parser.add_argument("--data", type=Path, default=found, help="the folder of Fashion-MNIST's four .gz files")
+    return f"Fashion-MNIST is not in {' or '.join(map(str, places))}: --data FOLDER"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    everyone = (PROBE, FINETUNE, LENET, TRAINER)
+    absent = add_data(parser)
     parser.add_argument("--rows", type=lambda given: [int(n) for n in given.split(",")], default=[10_000, 60_000])
     parser.add_argument("--size", type=int, default=64, help="pixels a side")
     parser.add_argument("--only", type=lambda given: given.split(","), default=everyone, help=",".join(everyone))
@@ -209,7 +221,7 @@ def _options() -> argparse.Namespace:
     if unknown := set(options.only) - set(everyone):
         parser.error(f"--only knows {','.join(everyone)}, and not {','.join(sorted(unknown))}")
     if options.data is None:
-        parser.error(f"Fashion-MNIST is not in {' or '.join(map(str, places))}: --data FOLDER")
+        parser.error(absent)
     return options
 
 

@@ -3,10 +3,12 @@
     python benchmarks/kills.py [--kills 200] [--workers 2] [--seed 0] [--rows FILE.jsonl] [--json]
 
 A body of three small layers with random weights (made here) learns from 600 made sentences. A first fit is left alone;
-each other one is killed with SIGKILL at a moment drawn evenly from the time that the first one took, and taken up again
-with --resume; every third one is killed a second time. Each begins with a store of its own that holds the body, its
-graph and the choice of a runtime, and no features. Counted is after how many kills the model folder was absent or whole
-(verified byte by byte), and how many models have the same weights, body and head, as the first one, bit for bit.
+each other one is killed with SIGKILL, and taken up again with --resume; every third one is killed a second time. The
+moment is drawn evenly from the time that the first one took; of every second fit it is drawn from when a checkpoint is
+there until four tenths of that time later, so that many have something to go on from. Each begins with a store of its
+own that holds the body, its graph and the choice of a runtime, and no features. Counted is after how many kills the
+model folder was absent or whole (verified byte by byte), and how many models have the same weights, body and head, as
+the first one, bit for bit.
 
 --rows: a line is added for each kill as it is done, and lines that are there already count: so a long run can be broken
 off and taken up again.
@@ -37,6 +39,7 @@ from tailorbird.store.bodies import write_body
 N_SENTENCES = 600
 WEIGHTS = ("body/model.safetensors", "head.safetensors")
 GRACE = 1.1  # kills are drawn from this share of an undisturbed fit's time, so that some come after the end
+LATE = 0.4  # the same of kills that wait for a checkpoint
 
 
 @dataclass(frozen=True)
@@ -109,15 +112,18 @@ def killed(bench: Bench, number: int, seed: int) -> Kill:
     rng, began = random.Random(f"{seed}/{number}"), time.perf_counter()
     out, found, at, learned = bench.folder / f"m{number}", [], [], False
     for _ in range(2 if number % 3 == 2 else 1):
-        at.append(round(rng.uniform(0, GRACE * bench.seconds), 3))
+        is_late, since = number % 2 == 1, time.perf_counter()
         process = _start(bench.folder, out.name, ["--resume"] if _is_begun(out) else [])
+        while is_late and process.poll() is None and not _has_learned(out):
+            time.sleep(0.01)
         try:
-            process.wait(at[-1])
+            process.wait(rng.uniform(0, LATE if is_late else GRACE) * bench.seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        at.append(round(time.perf_counter() - since, 3))
         found.append(state(out))
-        learned = learned or any(out.with_name(f"{out.name}.part").glob("laps/*/step-*/manifest.json"))
+        learned = learned or _has_learned(out)
     if found[-1] != "whole":
         _run(bench.folder, out.name, ["--resume"] if _is_begun(out) else [])
     same = digests(out) == bench.weights
@@ -169,6 +175,10 @@ def write_bert(folder: Path) -> None:
     tokenizer.save(str(folder / "tokenizer.json"))
     told = {"spelling": "made:bert", "architecture": "transformers", "modality": "text:max_tokens=48"}
     write_body(folder, **told, settings={}, card={"title": "made: three layers of random weights"})
+
+
+def _has_learned(out: Path) -> bool:
+    return any(out.with_name(f"{out.name}.part").glob("laps/*/step-*/manifest.json"))
 
 
 def _is_begun(out: Path) -> bool:

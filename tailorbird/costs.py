@@ -89,5 +89,5 @@ class Sweep:
     metric: str
     rows: Mapping[str, int]
     contenders: tuple[Contender, ...]  # the best first, those without a model last
-    chosen: str | None  # the model to take: of those that are level with the best, the one that took least
+    chosen: str | None  # the model to take: of those that are level with the best, the one reckoned to take least
     seconds: float

@@ -79,6 +79,8 @@ class Workshop:
     laps: Callable[[str], Lap] | None = None  # by its name: where a learning keeps how far it is
     study: Path | None = None  # where it is kept what other settings gave; None: no others are tried
     noted: Callable[[str, Callable[[], JSON]], JSON] | None = None  # what was measured first under a name, or is now
+    digests: NDArray[np.uint8] | None = None  # (n, 32), of the contents of all rows
+    is_begun: bool = False  # before an interruption a body has learned here, and is at hand
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,10 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tailorbird import __version__
 from tailorbird.engine.features import cores
@@ -37,9 +41,23 @@ class Choice:
     threads: int  # that it runs on, and that load what it reads
     device: Device  # that it runs on; never "auto"
 
+    def closed(self) -> Choice:
+        """The same with its encoder let go, which holds some hundred megabytes."""
+        return replace(self, encoder=_Closed(self.encoder.depths))
+
     def notes(self) -> dict[str, JSON]:
         """What a report says of the choice."""
         return {"name": self.runtime, "parity": dict(self.parity), "rows_per_second": dict(self.speeds)}
+
+
+class _Closed:
+    """An encoder that was let go: all that is left of it is what its columns are."""
+
+    def __init__(self, depths: tuple[tuple[str, int], ...]) -> None:
+        self.depths, self.lanes = depths, 1
+
+    def encode(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        raise AssertionError("this encoder was let go")
 
 
 @dataclass(frozen=True)

@@ -183,12 +183,13 @@ def _unchanged(
 ) -> Iterator[Batch]:
     """The batches without the rows whose file is another than its digest says; those go into `errors`."""
     for places, features in batches:
-        same = np.array([_is(digests[k].tobytes(), values[int(k)], digest) for k in places], dtype=bool)
+        same = np.array([is_same(digests[k].tobytes(), values[int(k)], digest) for k in places], dtype=bool)
         errors.update((int(k), BadItem("it changed while it was being read")) for k in places[~same])
         yield places[same], features[same]
 
 
-def _is(told: bytes, value: Value, digest: Digest) -> bool:
+def is_same(told: bytes, value: Value, digest: Digest) -> bool:
+    """Whether a value still has the digest that was told of it."""
     try:
         return not isinstance(value, Path) or digest(value) == told  # only what lies in a file can change
     except BadItem:  # it is gone

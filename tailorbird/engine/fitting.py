@@ -22,7 +22,7 @@ from tailorbird.engine.journal import Journal, journal
 from tailorbird.engine.judge import Judgement, judge
 from tailorbird.engine.learn import Learned, Trial, baselines_for, learn_and_try
 from tailorbird.engine.material import Material, beginnings, gather_features, lesson_from
-from tailorbird.engine.memory import Peak, watched
+from tailorbird.engine.memory import Peak, give_back, watched
 from tailorbird.engine.opening import Opening
 from tailorbird.engine.predictor import Predictor
 from tailorbird.engine.resuming import check_same
@@ -105,10 +105,7 @@ class _Fit:
             findings = self._findings(shop, material)
         with clock.at("fit"):
             lesson = self._lesson(shop, material)
-            rivals = baselines_for(shop.modality.name, shop.task.link)
-            opening = Opening(order, self.threads, shop, material)
-            learned, trial = learn_and_try(self.plugs.method, rivals, lesson, material.evidence, shop.parts, opening)
-            choice = opening(learned.tailored) or material.choice
+            learned, trial, choice = self._learn(shop, material, lesson)
         with clock.at("evaluate"):
             together = shop.parts.clusters[trial.rows]
             y = shop.y[trial.rows]
@@ -123,7 +120,12 @@ class _Fit:
         head = learned.tailored.head.notes
         if not order.resume and head.get("steps") == head.get("steps_planned"):  # and was not cut short
             settle(shop, self.plugs.method, (self.threads, order.device), clock.seconds(), self.peak.size_bytes)
-        return replace(sealed, report=replace(report, seconds=clock.seconds()))
+        return replace(sealed, report=replace(report, seconds=self._seconds()))
+
+    def _seconds(self) -> dict[str, float]:
+        """Seconds of each stage in this sitting, and of all sittings together."""
+        told = self.clock.seconds()
+        return {**told, "total": self.journal.spent_s} if self.order.resume else told
 
     def _body(self, shop: Shop) -> tuple[Shop, list[dict[str, JSON]]]:
         """The rows with the body to tailor: the one that was named; else auto looks at what the store has. Fold by fold
@@ -166,6 +168,8 @@ class _Fit:
             self.journal.lap,
             self.journal.keep if order.budget else None,  # who named no budget wants no more than what is usual
             self.journal.first,
+            shop.checked.digests,
+            self.journal.has_learned,
         )
         lesson = lesson_from(
             material, shop.task, shop.y, len(shop.labels), shop.parts, weights=order.weights, seed=order.seed
@@ -176,6 +180,15 @@ class _Fit:
             why = f"the first steps of learning take about {least_s:.0f} s here, and what comes after {spare_s:.0f} s"
             self.limit.check(least_s + spare_s, why)
         return replace(lesson, workshop=workshop, deadline=self.limit.deadline(spare_s))
+
+    def _learn(self, shop: Shop, material: Material, lesson: Lesson) -> tuple[Learned, Trial, Choice]:
+        """What was learned, answers for its figures, and what the answers come from."""
+        give_back()  # what encoded the rows was let go, and learning takes much
+        rivals = baselines_for(shop.modality.name, shop.task.link)
+        opening = Opening(self.order, self.threads, shop, material)
+        learned, trial = learn_and_try(self.plugs.method, rivals, lesson, material.evidence, shop.parts, opening)
+        choice = opening(learned.tailored) or material.choice
+        return learned, trial, choice.closed()
 
     def _spare_s(self, shop: Shop, material: Material) -> float:
         """Seconds to keep for what comes after learning: the tuned body's export and its test rows, and the sealing."""
@@ -210,7 +223,7 @@ class _Fit:
             verdict=judged.verdict,
             confusion=judged.confusion,
             per_class=judged.per_class,
-            seconds=self.clock.seconds(),
+            seconds=self._seconds(),
             findings=findings,
             runtime=p.runtime,
             notes={

@@ -18,7 +18,8 @@ def put_off() -> Iterator[None]:
         yield
         return
     came: list[tuple[int, FrameType | None]] = []
-    before = {number: signal.signal(number, lambda *told: came.append(told)) for number in _SIGNALS}
+    ours = [number for number in _SIGNALS if signal.getsignal(number) is not None]  # else it is no affair of Python's
+    before = {number: signal.signal(number, lambda *told: came.append(told)) for number in ours}
     try:
         yield
     finally:

@@ -7,10 +7,11 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ class Journal:
         self.folder, self.work, self.every_s = folder, folder / WORK, every_s
         begun = _begun(folder)
         self.replaces = begun is not None and begun["replaces"] is not None  # a model that is there already
+        self.has_learned = any_below(folder / LAPS)  # before an interruption
         self._began = time.monotonic() - float((self._noted("spent") or {"seconds": 0.0})["seconds"])
 
     @property
@@ -156,9 +158,18 @@ def journal(
                 shutil.rmtree(folder / WORK, ignore_errors=True)
                 tell(f"{str(folder)!r} has what was learned so far: the same command with --resume goes on")
             else:
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder)
             raise
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """All of it, and last what says whose it is: a kill may come in between."""
+    for name in (WORK, LAPS, NOTES):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    with suppress(OSError):
+        (folder / RUN).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_folder(out: Path, folder: Path, resume: bool) -> None:
@@ -173,7 +184,8 @@ def _check_folder(out: Path, folder: Path, resume: bool) -> None:
 
 def _is_ours(folder: Path) -> bool:
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else {"a file"}
-    return {name for name in names if not name.endswith(".part")} <= {RUN, LOCK, NOTES, LAPS, WORK}
+    known = {name for name in names if not name.endswith(".part")} <= {RUN, LOCK, NOTES, LAPS, WORK}
+    return known and (not names or bool(names & {RUN, LOCK}))  # a user's own folder may be called notes
 
 
 def _prepare(out: Path, folder: Path, now: dict[str, JSON], resume: bool, force: bool) -> None:
@@ -181,6 +193,11 @@ def _prepare(out: Path, folder: Path, now: dict[str, JSON], resume: bool, force:
     then = _begun(folder)
     if resume:
         _check_unfinished(out, folder, then, force)
+    if resume and then is None and any_below(folder / LAPS):
+        problem = f"{str(folder / RUN)!r} is damaged, so that it is not known what was learned there"
+        raise BadOutput(problem, "begin anew with --force instead of --resume")
+    with files.writing(out):
+        _tidy(out, then["replaces"] if then else None)
     if resume and then is not None:
         _compare(folder, then, now)
     elif not resume and not force and any_below(folder / LAPS):
@@ -192,6 +209,18 @@ def _prepare(out: Path, folder: Path, now: dict[str, JSON], resume: bool, force:
     shutil.rmtree(folder / WORK, ignore_errors=True)
     with files.writing(folder):
         (folder / WORK).mkdir()
+
+
+def _tidy(out: Path, replaced: str | None) -> None:
+    """Remove what a process that was killed while it sealed left beside: nobody else makes this model now. replaced:
+    the digest of the model that it was to replace; where folders cannot be exchanged in one step that may be all that
+    is there, and it is put back."""
+    name = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{8}}\.part")
+    for path in [path for path in out.absolute().parent.iterdir() if name.fullmatch(path.name)]:
+        if replaced is not None and not out.exists() and told_digest(path) == replaced:
+            path.rename(out)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _check_unfinished(out: Path, folder: Path, then: Mapping[str, JSON] | None, force: bool) -> None:

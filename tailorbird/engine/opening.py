@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from tailorbird.engine.choose import REFERENCE, Choice, choose
 from tailorbird.engine.material import Material
+from tailorbird.engine.memory import give_back
 from tailorbird.engine.shop import Order, Shop
 from tailorbird.errors import BadBody, BadOutput, MissingExtra
 from tailorbird.lesson import Tailored
@@ -28,6 +29,7 @@ class Opening:
             return None  # what gave the features gives the answers
         if self._choice is None:
             _tell_steps(tailored.head.notes)
+            give_back()  # a body that learned is written and gone
             self._choice = self._opened(tailored.body)
         return self._choice
 

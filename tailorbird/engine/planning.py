@@ -12,7 +12,7 @@ from tailorbird.costs import Estimate, Plan, Prospect
 from tailorbird.engine.choose import processor
 from tailorbird.engine.features import cores
 from tailorbird.engine.foretold import foretell
-from tailorbird.engine.memory import is_out_of_memory, watched
+from tailorbird.engine.memory import give_back, is_out_of_memory, resident_bytes, watched
 from tailorbird.engine.reckoning import Case, factors, shares_of, span, times, whole
 from tailorbird.engine.shop import Order, Plugs, Shop, learned_from, open_shop, other_bodies, plugs_of, with_body
 from tailorbird.engine.sounding import Sounding, sound
@@ -24,7 +24,7 @@ from tailorbird.plug import load, names, needs, parse
 from tailorbird.progress import tell
 from tailorbird.store import history
 from tailorbird.store.bodies import weights_bytes
-from tailorbird.types import Device
+from tailorbird.types import JSON, Device
 
 _TRYING_S = 8.0  # that a way may be tried for
 
@@ -88,7 +88,7 @@ def planned(wish: Wish, given: Opened) -> Plan:
     began, shop = time.perf_counter(), given.shop
     with threadpool_limits(given.threads):
         prospects, left_out = _Survey(wish, given).of()
-    parts, past = shop.parts, history.lines()
+    parts, past = shop.parts, _past(given.threads)
     return Plan(
         data=str(wish.data),
         rows={"train": len(parts.train), "validation": len(parts.validation), "test": len(parts.test)},
@@ -101,6 +101,12 @@ def planned(wish: Wish, given: Opened) -> Plan:
         real=sum(len(factors(past, "seconds", method.spelling())) for method in given.methods),
         seconds=given.seconds + time.perf_counter() - began,
     )
+
+
+def _past(threads: int) -> list[Mapping[str, JSON]]:
+    """The fits of this machine, with so many threads."""
+    here = (processor(), threads)
+    return [line for line in history.lines() if (line.get("processor"), line.get("threads")) == here]
 
 
 def _methods(wish: Wish) -> list[Method]:
@@ -151,7 +157,9 @@ class _Survey:
         tell(f"{shop.body.spelling}: looking at some rows")
         with watched() as peak:
             sounding = sound(shop, self.given.threads, self.wish.device, self.wish.seed)
-        ways = [way for one in methods if (way := self._estimate(shop, sounding, one, peak.size_bytes))]
+        give_back()
+        held = (peak.size_bytes or 0, resident_bytes() or 0)
+        ways = [way for one in methods if (way := self._estimate(shop, sounding, one, held))]
         return Prospect(
             body=shop.body.spelling,
             modality=shop.modality.spelling(full=True),
@@ -175,9 +183,11 @@ class _Survey:
                 continue
             yield method
 
-    def _estimate(self, shop: Shop, sounding: Sounding, method: Method, before: int | None) -> Estimate | None:
-        """None where memory is too short even to try."""
+    def _estimate(self, shop: Shop, sounding: Sounding, method: Method, held: tuple[int, int]) -> Estimate | None:
+        """None where memory is too short even to try. held: bytes at most while some rows were looked at, and then."""
         tell(f"{shop.body.spelling}: trying {method.spelling()}")
+        give_back()
+        others = max(0, (resident_bytes() or 0) - held[1])  # what ways that were tried before have left
         n_turns = 1 if shop.parts.folds is None else int(shop.parts.folds.max()) + 2
         n_train = len(shop.parts.train)
         if n_turns > 1:
@@ -192,7 +202,7 @@ class _Survey:
                 tell(f"{method.spelling()} is left out: memory is too short for it here")
                 return None
         shares = shares_of(self._case(shop, sounding, method, n_turns), effort)
-        memory = max(filter(None, (before, peak.size_bytes)), default=None)
+        memory = None if peak.size_bytes is None else max(held[0], peak.size_bytes - others)
         foretell(shop, method, (self.given.threads, self.wish.device), shares, memory)
         return self._told(shop, sounding, method, effort, (shares, memory))
 
@@ -219,7 +229,7 @@ class _Survey:
         found: tuple[Mapping[str, float], int | None],
     ) -> Estimate:
         """found: seconds by stage, and bytes of memory, before any correction."""
-        past, (shares, memory) = history.lines(), found
+        past, (shares, memory) = _past(self.given.threads), found
         seconds = whole(shares, factors(past, "seconds", method.spelling()))
         price, watts = self.wish.price, self.wish.watts
         return Estimate(

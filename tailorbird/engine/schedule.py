@@ -40,13 +40,20 @@ class Pace:
         self._settled = deadline is None
 
     def plain(self) -> dict[str, JSON]:
-        """What was settled, as JSON."""
-        return {name: getattr(self, name) for name in ("n_steps", "n_looks", "_look_s", "_settled")}
+        """What was settled, and the seconds that are left, as JSON."""
+        told = {name: getattr(self, name) for name in ("n_steps", "n_looks", "_look_s", "_settled")}
+        return {**told, "left_s": None if self._deadline is None else self._deadline - time.monotonic()}
 
     def resume(self, told: Mapping[str, JSON], done: int) -> None:
-        """Go on as one that settled this before; what was not is timed from the next step on."""
-        for name, value in told.items():
-            setattr(self, name, value)
+        """Go on as one that settled this before, with the seconds that it had left, or more: what an interruption costs
+        must not end in mid-cycle what was settled. What was not is timed from the next step on."""
+        for name in ("n_steps", "n_looks", "_look_s", "_settled"):
+            setattr(self, name, told[name])
+        left_s = told.get("left_s")
+        if left_s is None or self._deadline is None:
+            self._deadline = None
+        else:
+            self._deadline = max(self._deadline, time.monotonic() + left_s)
         self._from = done + 1
 
     @property

@@ -88,7 +88,7 @@ def sound(shop: Shop, threads: int, device: Device, seed: int) -> Sounding:
     rows = np.sort(np.random.default_rng(seed).permutation(shop.parts.train)[:most])
     features, rows = features_of(shop, choice, rows)
     evidence = _evidence(shop, rows, features["last"], seed)
-    return Sounding(shop, rows, features, evidence, choice, halved, threads, device, seed)
+    return Sounding(shop, rows, features, evidence, choice.closed(), halved.closed(), threads, device, seed)
 
 
 def features_of(

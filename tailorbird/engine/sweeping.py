@@ -7,14 +7,14 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from tailorbird.costs import Contender, Estimate, Sweep
+from tailorbird.costs import Contender, Estimate, Plan, Sweep
 from tailorbird.engine import planning
 from tailorbird.engine.budget import Budget, budget
 from tailorbird.engine.features import columns
@@ -31,9 +31,11 @@ from tailorbird.measure.names import higher_is_better
 from tailorbird.progress import tell
 from tailorbird.store import files
 from tailorbird.store.artifact import is_artifact
+from tailorbird.store.lock import held
 from tailorbird.types import JSON, Figure, Report
 
-TABLE, ROWS = "sweep.json", "rows.json"
+TABLE, ROWS, LOCK = "sweep.json", "rows.json", "lock"
+_MODEL = re.compile(r".+--.+-[0-9a-f]{6}")  # the name of a folder, as _Place gives it
 _ODD = re.compile(r"[^A-Za-z0-9.=-]+")  # in the name of a folder
 
 
@@ -42,19 +44,40 @@ def run(wish: Wish, out: Path, typed_budget: str | None, *, resume: bool, force:
     is done; what fails later is a line of the table."""
     began, limit = time.perf_counter(), budget(typed_budget)
     _check_place(out, resume=resume, force=force)
-    opened = planning.opened(wish)
-    shop = opened.shop
-    if resume:
-        _check_same(out, shop, wish)
-    plan = planning.planned(wish, opened)
-    if force and not resume:
-        shutil.rmtree(out, ignore_errors=True)
-    files.write(out / ROWS, files.canonical(_told(shop, wish)))
-    ways = sorted((way for one in plan.prospects for way in one.ways), key=lambda way: way.seconds.value)
-    place = _Place(wish, out, limit)
-    found = _table(shop, [_fitted(way, place, shop) for way in ways])
-    chosen = min((one for one in found if one.level), key=lambda one: one.seconds or 0.0, default=None)
-    sweep = Sweep(
+    with _alone(out):
+        _check_place(out, resume=resume, force=force, mine=True)  # another process may have had it until now
+        opened = planning.opened(wish)
+        shop = opened.shop
+        if resume:
+            _check_same(out, shop, wish)
+        plan = planning.planned(wish, opened)
+        ways = sorted((way for one in plan.prospects for way in one.ways), key=lambda way: way.seconds.value)
+        if force and not resume:
+            _empty(out)
+        files.write(out / ROWS, files.canonical(_told(shop, wish)))
+        found = _table(shop, [_fitted(way, _Place(wish, out, limit), shop) for way in ways])
+        sweep = _sweep(plan, shop, out, found, time.perf_counter() - began)
+        files.write(out / TABLE, files.canonical(asdict(sweep)))
+    return sweep
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """No other sweep works in the folder meanwhile; one that stays empty goes. Raises BadOutput."""
+    with held(out / LOCK) as is_ours:
+        if not is_ours:
+            problem = f"another process is making {str(out)!r} at this moment"
+            raise BadOutput(problem, "wait for it, or choose another --out")
+        try:
+            yield
+        finally:
+            (out / LOCK).unlink(missing_ok=True)
+            with suppress(OSError):
+                out.rmdir()
+
+
+def _sweep(plan: Plan, shop: Shop, out: Path, found: tuple[Contender, ...], seconds: float) -> Sweep:
+    return Sweep(
         out=str(out),
         data=plan.data,
         target=plan.target,
@@ -62,20 +85,29 @@ def run(wish: Wish, out: Path, typed_budget: str | None, *, resume: bool, force:
         metric=shop.task.metric,
         rows=plan.rows,
         contenders=found,
-        chosen=None if chosen is None else chosen.model,
-        seconds=time.perf_counter() - began,
+        chosen=_chosen(found),
+        seconds=seconds,
     )
-    files.write(out / TABLE, files.canonical(asdict(sweep)))
-    return sweep
 
 
-def _check_place(out: Path, *, resume: bool, force: bool) -> None:
+def _empty(out: Path) -> None:
+    with files.writing(out):
+        for path in out.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
+                path.unlink(missing_ok=True)
+
+
+def _check_place(out: Path, *, resume: bool, force: bool, mine: bool = False) -> None:
+    """mine: whether the lock that lies there is this process's own."""
     if not out.exists():
         if resume:
             raise BadOutput(f"there is nothing to resume: {str(out)!r} does not exist", "leave out --resume")
         return
-    there = list(out.iterdir()) if out.is_dir() else []
-    if not out.is_dir() or not all(map(_is_ours, there)):
+    there = [path for path in out.iterdir() if not (mine and path.name == LOCK)] if out.is_dir() else []
+    is_begun = not there or any(path.name in (TABLE, ROWS, LOCK) for path in there)
+    if not out.is_dir() or not is_begun or not all(map(_is_ours, there)):
         raise BadOutput(f"{str(out)!r} exists and is no sweep", "choose another --out")
     if not resume and not force and there:
         hint = "go on with --resume, replace it with --force, or choose another --out"
@@ -84,9 +116,11 @@ def _check_place(out: Path, *, resume: bool, force: bool) -> None:
 
 def _is_ours(path: Path) -> bool:
     """Whether a sweep wrote this: a model, one that is not finished, the table, or a beginning of one of them."""
-    if path.name in (TABLE, ROWS) or (path.name.startswith(".") and path.name.endswith(".part")):
+    if path.name in (TABLE, ROWS, LOCK) or (path.name.startswith(".") and path.name.endswith(".part")):
         return True
-    return is_artifact(path) or (path.name.endswith(".part") and (path / RUN).is_file())
+    if not _MODEL.fullmatch(path.name.removesuffix(".part")):
+        return False
+    return is_artifact(path) or (path.name.endswith(".part") and any((path / name).is_file() for name in (RUN, LOCK)))
 
 
 def _told(shop: Shop, wish: Wish) -> dict[str, JSON]:
@@ -149,8 +183,8 @@ class _Fitted:
 
 def _fitted(way: Estimate, place: _Place, shop: Shop) -> _Fitted:
     folder, is_there = place.folder(way), is_artifact(place.folder(way))
-    if not is_there and place.limit.left_s < way.seconds.low:
-        left = max(0.0, place.limit.left_s)
+    if not is_there and (left := place.limit.left_s + _spent_s(folder)) < way.seconds.low:
+        left = max(0.0, left)
         return _Fitted(way, problem=f"it would take about {way.seconds.value:.0f} s, and {left:.0f} s are left")
     tell(f"{folder.name} is there already" if is_there else f"fitting {way.body} by {way.method}")
     try:
@@ -186,6 +220,13 @@ def _table(shop: Shop, fitted: Sequence[_Fitted]) -> tuple[Contender, ...]:
     able = sorted((one for one in fitted if one.report), key=lambda one: -sign * _figure(one, metric).value)
     lines = [_contender(one, able[0], shop) for one in able]
     return (*lines, *(_contender(one, None, shop) for one in fitted if not one.report))
+
+
+def _chosen(table: Sequence[Contender]) -> str | None:
+    """Of those that cannot be told from the best the one that took least, by what was reckoned of all alike: of what
+    was measured, the first one paid for the features of the others too."""
+    best = min((one for one in table if one.level), key=lambda one: one.planned.value, default=None)
+    return None if best is None else best.model
 
 
 def _figure(one: _Fitted, metric: str) -> Figure:

@@ -65,8 +65,7 @@ def _table(ways: tuple[Estimate, ...]) -> Table:
             _memory(way.memory_bytes),
             f"{way.disk_bytes / 1e6:,.0f} MB",
         ]
-        cells += [f"{way.price.value:.3g}"] if way.price else []
-        cells += [f"{way.kwh.value:.2g}"] if way.kwh else []
+        cells += [_plain(one) for one in (way.price, way.kwh) if one]
         table.add_row(*cells)
     return table
 
@@ -76,7 +75,15 @@ def _time(span: Span) -> str:
 
 
 def _memory(span: Span | None) -> str:
-    return "?" if span is None else f"{span.value / 1e9:.1f} GB"
+    if span is None:
+        return "?"
+    value, low, high = (one / 1e9 for one in (span.value, span.low, span.high))
+    return f"{value:.1f} GB ({low:.1f} to {high:.1f})"
+
+
+def _plain(span: Span) -> str:
+    value, low, high = (f"{one:,.0f}" if one >= 100 else f"{one:.2g}" for one in (span.value, span.low, span.high))
+    return f"{value} ({low} to {high})"
 
 
 def _closing(value: Plan, seconds: float) -> list[str]:

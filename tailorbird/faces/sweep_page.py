@@ -43,7 +43,7 @@ def _said(value: Sweep) -> str:
     n_level = sum(one.level for one in value.contenders)
     what = f"{value.chosen} is the one to take"
     if n_level > 1:
-        what += f": {n_level} cannot be told apart, and it took least"
+        what += f": {n_level} cannot be told apart, and it should take least"
     return (
         f"{what}. All were measured on the same rows, so the best of many flatters a little; {duration(value.seconds)}"
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tailorbird.engine.learn import answers
 from tailorbird.engine.memory import is_out_of_memory
 from tailorbird.engine.scoring import row_losses
-from tailorbird.errors import BadSpelling
+from tailorbird.errors import BadBody, BadOutput, BadSpelling
 from tailorbird.kinds import Method
 from tailorbird.lesson import Lesson, Tailored
 from tailorbird.progress import tell
@@ -58,7 +58,8 @@ class Race:
         """The rows of a round, to be learned from whole."""
         some = np.sort(self.rows[: max(1, len(self.rows) >> (n_rounds - 1 - number))])
         shop = self.lesson.workshop
-        shop = None if shop is None else replace(shop, laps=None)  # who won is noted, and not what the others learned
+        if shop is not None:  # who won is noted, and not what the others learned
+            shop = replace(shop, laps=None, noted=None, digests=None)
         return replace(self.lesson, train=some, validation=np.zeros(0, np.int64), deadline=None, workshop=shop)
 
 
@@ -80,11 +81,11 @@ def halve(entrants: Sequence[Entrant], race: Race) -> tuple[str, NDArray[np.floa
 
 def tuned(method: Method, name: str, lesson: Lesson) -> tuple[Tailored | str, Entry]:
     """What a method makes of a lesson; or why nothing, where that is no reason to lose the probe: its loss was no
-    number any more, or memory is too short."""
+    number any more, or memory or the disk is too short."""
     began = time.monotonic()
     try:
         return method.tailor(lesson), entry(name, lesson, began)
-    except BadSpelling as error:
+    except (BadSpelling, BadBody, BadOutput) as error:
         reason = error.problem
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):

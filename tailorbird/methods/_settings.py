@@ -7,6 +7,7 @@ import shutil
 import time
 import warnings
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tailorbird.errors import MissingExtra
@@ -64,30 +65,33 @@ class _Search:
     def go(self, seconds: float) -> None:
         """Try as many settings as the time lets be."""
         lesson, first = self.lesson, self.best
-        study = None
+        study = _study(lesson, self.way, first) if _place(lesson).is_file() else None
+        if study is not None:
+            self._recall(study, seconds)
         while len(self.trail) < _MOST_TRIALS and (lesson.deadline or 0.0) - time.monotonic() > _SPARE * seconds:
             if study is None:
                 study = _study(lesson, self.way, first)
-                self._recall(study)
             trial = study.ask(_space(first.tailored))
             spelling = _spelled(self.way, trial.params)
             tell(f"method auto: time is left, so {spelling} is tried")
-            loss, entry = self._learn(spelling)
+            loss, entry = self._learn(spelling, lesson)
             self.trail.append(entry)
             seconds = max(seconds, entry.seconds)
             _quietly(study.tell, trial, loss, state=None if loss is not None else _failed())
 
-    def _recall(self, study: optuna.Study) -> None:
-        """Before an interruption better settings may have been found, whose body is gone: it learns once more."""
+    def _recall(self, study: optuna.Study, seconds: float) -> None:
+        """Before an interruption better settings may have been found, whose body is gone: it learns once more, in the
+        time that this takes, for it was found within the budget."""
         known = _quietly(lambda: study.best_trial)
         if known.value is not None and known.value < self.best.loss - _LEAST_GAIN:
             spelling = _spelled(self.way, known.params)
             tell(f"method auto: {spelling} was best before the interruption, and is learned once more")
-            self._learn(spelling)
+            until = max(self.lesson.deadline or 0.0, time.monotonic() + _SPARE * _EPOCHS[1] * seconds)
+            self._learn(spelling, replace(self.lesson, deadline=until))
 
-    def _learn(self, spelling: str) -> tuple[float | None, Entry]:
+    def _learn(self, spelling: str, lesson: Lesson) -> tuple[float | None, Entry]:
         """The held-out loss with these settings, None where there is none; the better one stays."""
-        other, entry = tuned(parse("method", spelling, Method), spelling, self.lesson)
+        other, entry = tuned(parse("method", spelling, Method), spelling, lesson)
         loss = None if isinstance(other, str) else held_out_loss(other)
         if not isinstance(other, str) and loss is not None:
             self.best = _better(self.best, _Found(other, loss))
@@ -109,17 +113,21 @@ def _better(best: _Found, other: _Found) -> _Found:
     return stays
 
 
+def _place(lesson: Lesson) -> Path:
+    shop = lesson.workshop
+    assert shop is not None and shop.study is not None, "without a place nothing is searched"
+    return shop.study / "settings.sqlite"
+
+
 def _study(lesson: Lesson, way: str, first: _Found) -> optuna.Study:
     """What was tried so far, in a SQLite file that outlives an interruption."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    shop = lesson.workshop
-    assert shop is not None and shop.study is not None, "without a place nothing is searched"
     told = hashlib.sha256(lesson.train.tobytes() + way.encode()).hexdigest()[:16]
     study = _quietly(
         optuna.create_study,
-        storage=f"sqlite:///{shop.study / 'settings.sqlite'}",
+        storage=f"sqlite:///{_place(lesson)}",
         study_name=told,
         load_if_exists=True,
     )

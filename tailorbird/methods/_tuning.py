@@ -7,7 +7,9 @@ import secrets
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -16,18 +18,21 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat
 from torch import nn
 
+from tailorbird import __version__
 from tailorbird.bodies import base
 from tailorbird.engine.batches import Feed, Shelf
 from tailorbird.engine.course import Course, Run
+from tailorbird.engine.features import is_same
 from tailorbird.engine.loop import Diverged, train
 from tailorbird.engine.scoring import best_cut
-from tailorbird.errors import BadSpelling
-from tailorbird.kinds import Method
+from tailorbird.errors import BadOutput, BadSpelling
+from tailorbird.kinds import Method, Runtime
 from tailorbird.lesson import Effort, Head, Lesson, Scores, Tailored, Workshop
 from tailorbird.methods._first import Parts, Unit, head_first, parts_of, unit_of
 from tailorbird.methods._mirror import may_flip
 from tailorbird.methods._network import Learner, Network, Targets, judged, operations_a_token
 from tailorbird.methods._prefix import Terms
+from tailorbird.plug import parse
 from tailorbird.store.bodies import write_learned
 from tailorbird.types import JSON, BodyFolder, Value
 
@@ -128,7 +133,9 @@ class Tuning(Method):
         epochs = self._epochs(learner.network, grown * feed.count(1))
         feed = replace(feed, vary=self._varied(epochs))
         began = time.monotonic()
-        keeps_below = self._keep_below(replace(lesson, deadline=None), shop, learner, feed, parts)
+        # Neither noted nor kept: it is to be told what the whole takes, and not found the second time.
+        alone = replace(shop, noted=None, digests=None)
+        keeps_below = self._keep_below(replace(lesson, deadline=None), alone, learner, feed, parts)
         keeping_s = time.monotonic() - began
         course = self._course(lesson, learner, feed)
         run = train(learner, feed.steps, replace(course, n_steps=_TRIED_STEPS))
@@ -146,8 +153,23 @@ class Tuning(Method):
         """Whether what stays as it is is computed once, and was."""
         if not self.prefix or (feed.vary and learner.varies) or self._epochs(learner.network, feed.count(1)) < 1:
             return False
-        terms = Terms(shop.folder, learner.device, base.precision(learner.device, learner.network), lesson.deadline)
-        return learner.keep_below(np.concatenate([feed.rows, parts.held]), terms)
+        precision, found = base.precision(learner.device, learner.network), list[bool]()
+        terms = Terms(
+            shop.folder, learner.device, precision, lesson.deadline, shop.digests, partial(_is_still, shop), _key(shop)
+        )
+        rows = np.concatenate([feed.rows, parts.held])
+        if shop.noted is None:
+            return learner.keep_below(rows, terms)
+
+        def first() -> bool:
+            found.append(learner.keep_below(rows, terms))
+            return found[0]
+
+        was = False
+        with suppress(BadOutput):  # a full disk; it is no reason to learn nothing
+            # It went by the clock and the room on the disk, and would go otherwise now.
+            was = bool(shop.noted(f"prefix-{feed.name}-{self._digest()}", first))
+        return found[0] if found else was and learner.keep_below(rows, replace(terms, deadline=None))
 
     def _prepared(self, lesson: Lesson, shop: Workshop, parts: Parts, start: Head, unit: Unit) -> tuple[Learner, Feed]:
         device = "cuda" if shop.device != "cpu" and torch.cuda.is_available() else "cpu"
@@ -195,6 +217,20 @@ class Tuning(Method):
         if self.epochs is not None:
             return self.epochs
         return max(self.own_epochs(network), min(_MOST_EPOCHS, round(_ENOUGH_STEPS / steps)))
+
+
+def _key(shop: Workshop) -> dict[str, JSON]:
+    """What states of this body's layers depend on, beside the rows."""
+    modality, ran = shop.modality, parse("runtime", "torch", Runtime)
+    told = {"fingerprint": shop.body.fingerprint, "spelling": shop.body.spelling, "threads": shop.threads}
+    read = {"modality": modality.spelling(full=True), "reading": modality.version()}
+    return {**told, **read, "tailorbird": __version__, "version": ran.version()}
+
+
+def _is_still(shop: Workshop, row: int) -> bool:
+    """Whether a row's content has the digest that it had when the rows were read."""
+    assert shop.digests is not None, "asked where digests are known"
+    return is_same(shop.digests[row].tobytes(), shop.values[row], shop.modality.digest)
 
 
 def _settled(lesson: Lesson, parts: Parts, start: Head, learner: Learner, unit: Unit) -> Head:

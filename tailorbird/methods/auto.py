@@ -34,7 +34,15 @@ _SPARE = 1.3  # times what the dearest entrant takes is kept for the whole; what
 # Who has no time for so much of its learning stays out. With less than all of it finetune was still the best, and on a
 # busy machine what is measured in some seconds may be twice too much.
 _LEAST_PART = 0.5
+_MANY_ROWS, _PROBE_SHARE = 20_000, 0.5  # from which on it is asked whether a probe takes more than so much of the time
 _LEAST_RACE, _MOST_RACE = 0.25, 0.5  # share of the time that is left
+
+
+_NO_TIME = "the budget leaves no time for more"
+
+
+class _NoTime(Exception):
+    """There is no time for a race."""
 
 
 class Auto(Method):
@@ -49,9 +57,9 @@ class Auto(Method):
     rows: Annotated[int, Field(ge=_LEAST_ROWS)] = 4000
 
     def tailor(self, lesson: Lesson) -> Tailored:
-        began = time.monotonic()
-        probed = _method("probe").tailor(lesson)
-        trail = [entry("probe", lesson, began)]
+        began, part = time.monotonic(), _affordable(lesson)
+        probed = _method("probe").tailor(part)
+        trail = [entry("probe", part, began)]
         reason = _reason_against(lesson)
         if reason is None:
             winner, reason, tried = self._once(lesson)
@@ -75,11 +83,15 @@ class Auto(Method):
             return self._raced(lesson)
 
         def race() -> JSON:
+            if _left(lesson) < _LEAST_SECONDS:
+                raise _NoTime
             winner, reason, trail = self._raced(lesson)
             return [winner, reason, [vars(one) for one in trail]]
 
-        rows = hashlib.sha256(lesson.train.tobytes()).hexdigest()[:16]
-        winner, reason, trail = shop.noted(f"race-{rows}", race)
+        try:
+            winner, reason, trail = shop.noted(f"race-{_name(lesson)}", race)
+        except _NoTime:  # other folds have learned, and this one has not begun
+            return "", _NO_TIME, []
         return winner, reason, [Entry(**one) for one in trail]
 
     def _raced(self, lesson: Lesson) -> tuple[str, str | None, list[Entry]]:
@@ -94,6 +106,31 @@ class Auto(Method):
         if isinstance(tailored, str):
             return winner, tailored, trail
         return winner, *helps(_method("probe:last"), tailored, lesson, (train, held), trail)
+
+
+def _affordable(lesson: Lesson) -> Lesson:
+    """The lesson with as many rows as a probe can learn from in its share of the time: mostly all."""
+    shop, n = lesson.workshop, len(lesson.train)
+    if n < _MANY_ROWS or _left(lesson) == inf:
+        return lesson
+
+    def measure() -> JSON:
+        most_s, seconds = _PROBE_SHARE * _left(lesson), _effort("probe", lesson)
+        if seconds is None or seconds <= most_s:
+            return n
+        return min(n, max(_SAMPLE_ROWS, int(n * max(most_s, 0.0) / seconds)))
+
+    noted = None if shop is None else shop.noted
+    k = noted(f"probe-{_name(lesson)}", measure) if noted else measure()
+    if k == n:
+        return lesson
+    tell(f"method auto: a probe of all {n:,} rows takes too long, so it learns from {k:,} of them")
+    return replace(lesson, train=np.sort(np.random.default_rng(lesson.seed).permutation(lesson.train)[:k]))
+
+
+def _name(lesson: Lesson) -> str:
+    """Of the rows that are learned from."""
+    return hashlib.sha256(lesson.train.tobytes()).hexdigest()[:16]
 
 
 def _left(lesson: Lesson) -> float:
@@ -156,8 +193,8 @@ def _reason_against(lesson: Lesson) -> str | None:
     train, held = _trial_rows(lesson, _LEAST_ROWS)
     if len(train) < _LEAST_ROWS or len(held) < _LEAST_ROWS:
         return "rows are too few for a trial"
-    if lesson.deadline is not None and lesson.deadline - time.monotonic() < _LEAST_SECONDS:
-        return "the budget leaves no time for more"
+    if _left(lesson) < _LEAST_SECONDS and not lesson.workshop.is_begun:  # what has begun may end
+        return _NO_TIME
     return None
 
 

@@ -44,9 +44,9 @@ class Namespace:
     @classmethod
     def open(cls, key: Mapping[str, JSON], **about: JSON) -> Namespace:
         """The rows that belong to `key`: whatever changes them must be in it. about: what only listings tell."""
-        folder = root() / hashlib.sha256(files.canonical(dict(key))).hexdigest()[:32]
+        folder = folder_of(key)
         if not (folder / ABOUT).is_file():
-            with _if_it_can_be_written():
+            with if_it_can_be_written():
                 files.write(folder / ABOUT, files.canonical({**key, **about}))
         return cls(folder)
 
@@ -74,7 +74,7 @@ class Namespace:
             return
         content = files.tensors({"keys": keys.astype(np.uint8, copy=False), "rows": rows})
         shard = self.folder / f"{hashlib.sha256(content).hexdigest()}{SUFFIX}"
-        with _if_it_can_be_written():
+        with if_it_can_be_written():
             files.write(shard, content)
             self._note(shard)
             evict()
@@ -104,6 +104,11 @@ class Namespace:
 def root() -> Path:
     """The folder of all namespaces."""
     return files.home() / "features"
+
+
+def folder_of(key: Mapping[str, JSON]) -> Path:
+    """Where the rows are that belong to `key`."""
+    return root() / hashlib.sha256(files.canonical(dict(key))).hexdigest()[:32]
 
 
 def entries() -> list[CacheEntry]:
@@ -200,7 +205,7 @@ def _unlink(path: Path) -> int:
 
 
 @contextmanager
-def _if_it_can_be_written() -> Iterator[None]:
+def if_it_can_be_written() -> Iterator[None]:
     """Keeping rows only saves time, so a store that refuses them is told once and is no error."""
     try:
         yield

@@ -23,7 +23,7 @@ def fit(  # the one verb with more than six parameters: they are the user's choi
     model: Annotated[str | None, "the pretrained body: wheel:NAME, hf:ORG/NAME, folder:PATH"] = None,
     modality: Annotated[str | None, "how an item is read: image:size=128, text:max_tokens=64"] = None,
     task: Annotated[str | None, "what is asked: classify, multilabel, regress; else the target column tells"] = None,
-    method: Annotated[str, "how the body is tailored: auto, probe, finetune, finetune:last=3, lora, bitfit"] = "auto",
+    method: Annotated[str, "auto, probe, finetune, finetune:last=3, lora, bitfit, distill:MODEL"] = "auto",
     budget: Annotated[str | None, "wall time that it may take, such as 90s or 10m; auto takes 10m at most"] = None,
     runtime: Annotated[str, "what runs the body: auto, torch, openvino, onnx"] = "auto",
     weights: Annotated[Literal["none", "balanced"], "balanced: every label counts the same, however rare"] = "none",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import tailorbird as tb
 from tailorbird.engine import choose, fitting, material, opening
 from tailorbird.errors import BadBody, BadSpelling
+from tailorbird.methods import _settings
 from tailorbird.types import BodyFolder
 
 TUNED = {"target": "label", "model": "toy:text", "method": "finetune:epochs=1", "runtime": "onnx"}
@@ -62,8 +64,17 @@ def test_a_budget_in_which_no_body_learns_is_refused_with_one_in_which_it_does(
     assert not [line for line in told if "steps" in line]
 
 
-def test_auto_takes_what_a_small_budget_allows(rows: Path) -> None:
-    assert not tb.fit(rows, out=rows.parent / "model", **{**TUNED, "method": "auto"}, budget="20s").tuned
+def test_auto_takes_what_a_small_budget_allows(
+    tmp_path: Path, moods: Callable[[Path, int], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_settings, "_MOST_TRIALS", 0)
+    order = {**TUNED, "target": "mood", "method": "auto:rows=100"}
+    rows = moods(tmp_path / "rows.csv", 600)
+    report = tb.fit(rows, out=tmp_path / "ample", **order, budget="10m").report
+    assert report is not None and report.notes["head"]["auto"]["reason"] != "the budget leaves no time for more"
+    monkeypatch.setattr(fitting, "_SEAL_SECONDS", 1e4)
+    report = tb.fit(rows, out=tmp_path / "tight", **order, budget="10m").report
+    assert report is not None and report.notes["head"]["auto"]["reason"] == "the budget leaves no time for more"
 
 
 def test_a_body_that_took_no_step_is_told(rows: Path, told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from tailorbird.engine import journal as module
 from tailorbird.engine.journal import Journal, journal, part_of
 from tailorbird.errors import BadOutput
 from tailorbird.progress import listening
-from tailorbird.store.artifact import seal
+from tailorbird.store.artifact import is_artifact, seal
 from tailorbird.store.checkpoints import Checkpoint, newest, write_checkpoint
 from tailorbird.store.files import write
 from tailorbird.types import JSON
@@ -97,6 +97,7 @@ def test_an_error_leaves_nothing_but_what_was_learned(tmp_path: Path) -> None:
         (lambda out: write(part_of(out) / "notes.txt", b"mine"), True, "is no unfinished fit"),
         (lambda out: write(part_of(out) / "notes.txt", b"mine"), False, "is no unfinished fit"),
         (lambda out: write(part_of(out), b"mine"), False, "is no unfinished fit"),
+        (lambda out: write(part_of(out) / "notes" / "mine.txt", b"mine"), False, "is no unfinished fit"),
     ],
 )
 def test_other_folders_are_left_alone(
@@ -140,6 +141,47 @@ def test_another_machine_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with listening(Listener()), opened(out, resume=True, threads=1):  # type: ignore[arg-type]
         pass
     assert "processor was" in told[0] and "threads was 2 and is 1" in told[0]
+
+
+def test_what_was_learned_is_not_thrown_away_where_the_call_is_damaged(tmp_path: Path) -> None:
+    out = tmp_path / "m"
+    left(out)
+    (part_of(out) / "run.json").write_text("{")
+    with pytest.raises(BadOutput, match=r"run\.json' is damaged"), opened(out, resume=True):
+        pass
+    assert newest(part_of(out) / "laps" / "whole") is not None
+    with opened(out, force=True):
+        pass
+
+
+def test_what_a_kill_left_while_the_model_was_sealed_goes(tmp_path: Path) -> None:
+    out = tmp_path / "m"
+    for name in (".m.0123abcd.part", ".m.v2.0123abcd.part", ".m.part"):
+        write(tmp_path / name / "head.safetensors", b"half")
+    with opened(out):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".m.part", ".m.v2.0123abcd.part"]
+
+
+def test_the_model_that_was_to_be_replaced_is_put_back(tmp_path: Path) -> None:
+    """Where folders cannot be exchanged in one step, a kill may come when the old one lies beside."""
+    out = tmp_path / "m"
+    model(out)
+    left(out)
+    out.rename(tmp_path / ".m.0123abcd.part")
+    write(tmp_path / ".m.4567abcd.part" / "head.safetensors", b"half")
+    with opened(out, resume=True):
+        assert is_artifact(out)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m"]
+
+
+def test_whether_something_was_learned_is_known_when_it_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "m"
+    with opened(out) as notes:
+        assert not notes.has_learned
+    left(out)
+    with opened(out, resume=True) as notes:
+        assert notes.has_learned
 
 
 def test_a_newer_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

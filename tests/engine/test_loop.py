@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
@@ -394,6 +395,25 @@ def test_a_machine_that_becomes_slow_is_stopped_with_its_best_weights(monkeypatc
     assert 70 < pace.n_steps < 90 and not pace.is_over
     clock.now += 87.5
     assert pace.is_over and schedule._LAST_LOOKS == 3
+
+
+def test_what_an_interruption_costs_does_not_end_what_was_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    before = Pace(clock.now + 100, 1000, 5)
+    before.looked(1.0)
+    for done in range(1, 31):
+        clock.now += 1
+        before.stepped(done)
+    told = json.loads(json.dumps(before.plain()))
+    clock.now += 500
+    after = Pace(clock.now - 400, 1000, 5)
+    after.resume(told, 30)
+    assert after.n_steps == before.n_steps and not after.is_over
+    clock.now += 68
+    assert after.is_over, "it has the 70 s that were left, and no more"
+    free = Pace(clock.now - 1, 40, 5)
+    free.resume(json.loads(json.dumps(Pace(None, 40, 5).plain())), 3)
+    assert not free.is_over
 
 
 # ---- batches --------------------------------------------------------------------------------------------------------

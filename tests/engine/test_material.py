@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,24 @@ def test_a_file_that_changes_after_its_digest_is_refused_and_its_old_content_kee
     after = first(gathered(pets))
     monkeypatch.setenv("TAILORBIRD_HOME", str(tmp_path / "another"))
     assert np.array_equal(after, first(gathered(pets)))
+
+
+def test_what_gave_the_features_is_let_go(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Any] = []
+    choose = material.choose
+
+    def noted(*args: Any, **named: Any) -> Any:
+        choice = choose(*args, **named)
+        opened.append(weakref.ref(choice.encoder))
+        return choice
+
+    monkeypatch.setattr(material, "choose", noted)
+    found = gathered(pets)
+    gc.collect()
+    assert len(opened) == 1 and opened[0]() is None
+    assert sum(width for _, width in found.choice.encoder.depths) == sum(x.shape[1] for x in found.features.values())
+    with pytest.raises(AssertionError, match="was let go"):
+        found.choice.encoder.encode({})
 
 
 def test_facts_that_were_found_within_another_limit_or_by_another_reading_are_not_taken(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from tailorbird.errors import BadSpelling
+from tailorbird.errors import BadOutput, BadSpelling
 from tailorbird.kinds import Method, Modality, Source
 from tailorbird.lesson import Effort, Head, Lesson, Tailored, Workshop
 from tailorbird.methods import auto
@@ -163,6 +163,35 @@ def test_a_race_that_was_run_before_an_interruption_is_not_run_again(tmp_path: P
     assert more == {"probe": 1, "probe:last": 0, "finetune": 0, "a": 0, "b": 1, "c": 0}
 
 
+def test_what_has_learned_before_an_interruption_is_not_lost_for_want_of_time(
+    tmp_path: Path, four: dict[str, Fixed]
+) -> None:
+    lesson, kept = made(tmp_path), dict[str, Any]()
+    shop = replace(lesson.workshop, noted=lambda name, measure: kept.setdefault(name, measure()))  # type: ignore[type-var]
+    auto.Auto(rows=200).tailor(replace(lesson, workshop=shop))
+    late = {"deadline": time.monotonic() - 60}
+    shop = replace(shop, noted=lambda name, measure: kept[name])
+    assert raced(auto.Auto(rows=200).tailor(replace(lesson, workshop=shop, **late)))[-1][0] == "probe"
+    begun = replace(shop, is_begun=True)
+    assert raced(auto.Auto(rows=200).tailor(replace(lesson, workshop=begun, **late)))[-1][0] == "b"
+
+
+def test_of_many_rows_the_probe_takes_as_many_as_its_time_lets_it(
+    tmp_path: Path, rivals: dict[str, Fixed], told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auto, "_MANY_ROWS", 100)
+    monkeypatch.setattr(auto, "_SAMPLE_ROWS", 10)
+    rivals["probe"] = Fixed(sharpness=0.5, seconds=100.0)
+    lesson = replace(made(tmp_path), deadline=time.monotonic() + 40)
+    auto.Auto(rows=100).tailor(lesson)
+    (probed,) = rivals["probe"].__dict__["lessons"]
+    assert 50 < len(probed.train) <= 60, "20 of 100 s, so a fifth of 300 rows"
+    assert any("a probe of all 300 rows takes too long" in line for line in told)
+    rivals["probe"].__dict__["lessons"].clear()
+    auto.Auto(rows=100).tailor(replace(lesson, deadline=time.monotonic() + 1000))
+    assert len(rivals["probe"].__dict__["lessons"][0].train) == 300
+
+
 def test_in_little_time_the_first_way_alone_is_tried(tmp_path: Path, four: dict[str, Fixed]) -> None:
     tailored = auto.Auto().tailor(replace(made(tmp_path), deadline=time.monotonic() + 60))
     assert {name for name, round_, _ in raced(tailored) if round_} == {"finetune"}
@@ -179,6 +208,7 @@ def test_in_little_time_the_first_way_alone_is_tried(tmp_path: Path, four: dict[
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), "memory"),
         (MemoryError(), "memory"),
+        (BadOutput("cannot write 'm.part': the disk is full", "free some space"), "the disk is full"),
     ],
 )
 def test_a_body_that_cannot_learn_to_the_end_leaves_the_probe(

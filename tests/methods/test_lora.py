@@ -92,9 +92,13 @@ def test_a_body_that_cannot_be_tailored_so_is_told(method: str, problem: str, hi
 
 def test_lamb_learns_too(tiny_bert: BodyFolder, tmp_path: Path) -> None:
     given = lesson(tiny_bert, tmp_path)
-    done = [parse("method", f"finetune:epochs=2{more}", Method).tailor(given) for more in ("", ",optimizer=lamb")]
-    assert done[1].head.notes["rate"] == 5e-3 != done[0].head.notes["rate"]
+    ways = ("rate=0.01", "optimizer=lamb")
+    done = [parse("method", f"finetune:epochs=20,{way}", Method).tailor(given) for way in ways]
+    assert done[1].head.notes["rate"] == 5e-3
     assert not np.array_equal(done[0].head.weight, done[1].head.weight)
+    for one in done:
+        losses = [loss for _, loss in one.head.notes["held_out_losses"]]
+        assert min(losses) < losses[0]
 
 
 def test_another_seed_draws_other_additions(tiny_bert: BodyFolder, tmp_path: Path) -> None:

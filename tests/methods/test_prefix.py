@@ -16,10 +16,11 @@ from tailorbird.bodies.cut import Cut
 from tailorbird.engine.batches import Shelf
 from tailorbird.kinds import Method, Modality
 from tailorbird.lesson import Lesson, Tailored, Workshop
-from tailorbird.methods import _prefix
+from tailorbird.methods import _prefix, _tuning
 from tailorbird.methods._first import head_first, parts_of, unit_of
 from tailorbird.methods._tuning import Tuning
 from tailorbird.plug import parse
+from tailorbird.store import cache
 from tailorbird.types import BodyFolder
 
 N, HELD = 120, 30
@@ -60,15 +61,7 @@ def test_with_and_without_it_the_same_is_learned(method: str, lesson: Lesson, mo
     assert all(torch.allclose(before[name], after[name], atol=0.02) for name in told)
 
 
-def test_each_row_goes_through_the_lower_layers_once(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-    below = Cut.below
-
-    def counted(cut: Cut, **arrays: torch.Tensor) -> torch.Tensor:
-        seen.append(len(arrays["input_ids"]))
-        return below(cut, **arrays)
-
-    monkeypatch.setattr(Cut, "below", counted)
+def test_each_row_goes_through_the_lower_layers_once(lesson: Lesson, seen: list[int]) -> None:
     tailored(lesson, "finetune:last=1,epochs=5")
     assert sum(seen) == 4 + N, "two twice to see whether it can be cut and kept, and then each row"
 
@@ -91,6 +84,68 @@ def test_what_cannot_be_kept_is_computed_anew(
     notes = tailored(lesson, "finetune:last=1,epochs=1").head.notes
     assert "prefix" not in notes and notes["steps"] > 0
     assert any(said in line for line in told) and left(lesson) == []
+
+
+def digested(lesson: Lesson) -> Lesson:
+    """The same with the digests of its rows known, as a fit has it."""
+    shop = lesson.workshop
+    assert shop is not None
+    digests = np.stack([np.frombuffer(shop.modality.digest(value), np.uint8) for value in shop.values])
+    return replace(lesson, workshop=replace(shop, digests=digests))
+
+
+def weights_of(model: Tailored) -> dict[str, torch.Tensor]:
+    assert model.body is not None
+    return base.build(model.body).weights()
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows went through the lower layers, call by call."""
+    counts: list[int] = []
+    below = Cut.below
+
+    def counted(cut: Cut, **arrays: torch.Tensor) -> torch.Tensor:
+        counts.append(len(arrays["input_ids"]))
+        return below(cut, **arrays)
+
+    monkeypatch.setattr(Cut, "below", counted)
+    return counts
+
+
+def test_what_was_computed_once_is_taken_from_the_cache_and_gives_the_same_bits(
+    lesson: Lesson, seen: list[int]
+) -> None:
+    lesson, method = digested(lesson), "finetune:last=1,epochs=3"
+    first = tailored(lesson, method)
+    n_first = sum(seen)
+    again = tailored(lesson, method)
+    assert n_first == 4 + N and sum(seen) - n_first == 4, "only two are looked at to see whether it can be cut"
+    one, other = weights_of(first), weights_of(again)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert [entry.about["what"] for entry in cache.entries()] == ["states"] and cache.entries()[0].rows == N
+    assert left(lesson) == []
+
+
+@pytest.mark.parametrize("what", ["rows", "threads", "layers"])
+def test_of_anything_else_it_is_computed_anew(what: str, lesson: Lesson, seen: list[int]) -> None:
+    lesson = digested(lesson)
+    tailored(lesson, "finetune:last=1,epochs=1")
+    n_first, shop = sum(seen), lesson.workshop
+    assert shop is not None and shop.digests is not None
+    if what == "rows":
+        tailored(replace(lesson, train=lesson.train[:-1]), "finetune:last=1,epochs=1")
+    elif what == "threads":
+        tailored(replace(lesson, workshop=replace(shop, threads=2)), "finetune:last=1,epochs=1")
+    else:
+        tailored(lesson, "finetune:last=2,epochs=1")
+    assert sum(seen) - n_first >= N
+
+
+def test_rows_that_changed_meanwhile_are_not_kept(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_tuning, "_is_still", lambda _, row: row != 7)
+    assert tailored(digested(lesson), "finetune:last=1,epochs=1").head.notes["prefix"] is True
+    assert cache.entries() == []
 
 
 def left(lesson: Lesson) -> list[str]:
@@ -144,11 +199,12 @@ def test_rows_come_back_as_long_as_they_were(tiny_bert: BodyFolder, lesson: Less
     shelf = Shelf(shop.modality.reader(tiny_bert), shop.values, np.arange(N), 1)
     body = base.build(tiny_bert)
     prefix = _prefix.Prefix(Cut(body, 2), np.arange(N), _prefix.Terms(tmp_path, "cpu", torch.float32))
-    assert prefix.fill(shelf, np.arange(N))
+    assert prefix.fill(shelf)
     batch = shelf.plain(np.array([3, 50, 7]))
     given = {name: torch.from_numpy(array) for name, array in batch.arrays.items()}
     with torch.no_grad():
         kept, whole = prefix.above(batch, given), body.last(**given)
     assert torch.allclose(kept, whole, atol=5e-3) and not torch.equal(kept, whole)
     n_tokens = sum(int(shelf.costs(np.array([i]))[0]) for i in range(N))
-    assert prefix._states.nbytes == 2 * 16 * n_tokens, "two bytes a number, and no padding"
+    assert prefix._states is not None
+    assert prefix._states.rows.nbytes == 2 * 16 * n_tokens, "two bytes a number, and no padding"

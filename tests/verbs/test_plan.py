@@ -58,6 +58,9 @@ def test_a_planned_fit_is_put_beside_what_was_said_and_another_one_is_not(rows: 
     assert line["method"] == "probe" and line["rows"] == 700
     assert line["said"]["seconds"] > 0 and line["real"]["seconds"] > 0
     assert tb.plan(rows, **TOY, method="probe").real == 1
+    history.add({**line, "processor": "another"})
+    history.add({**line, "threads": 64})
+    assert tb.plan(rows, **TOY, method="probe").real == 1, "what another machine took tells nothing of this one"
 
 
 def test_few_rows_are_planned_fold_by_fold(tmp_path: Path, moods: Table) -> None:

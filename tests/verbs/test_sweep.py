@@ -16,6 +16,7 @@ from tailorbird.engine.budget import Budget
 from tailorbird.errors import BadData, BadOutput
 from tailorbird.lesson import Effort
 from tailorbird.methods._tuning import Tuning
+from tailorbird.store.lock import held
 
 TOY: dict[str, Any] = {"target": "mood", "model": "toy:text", "threads": 1, "device": "cpu"}
 BODIES = ["toy:text", "toy:text,width=4"]
@@ -38,7 +39,7 @@ def test_each_body_by_each_method_is_a_whole_model_and_a_line(rows: Path, tmp_pa
     for one in told.contenders:
         assert one.model is not None and tb.verify(one.model).ok
     level = [one for one in told.contenders if one.level]
-    assert told.chosen == min(level, key=lambda one: one.seconds or 0).model
+    assert told.chosen == min(level, key=lambda one: one.planned.value).model
     assert json.loads((tmp_path / "sweep" / "sweep.json").read_text())["chosen"] == told.chosen
 
 
@@ -88,6 +89,28 @@ def test_models_of_other_rows_are_no_part_of_it(rows: Path, tmp_path: Path, mood
         tb.sweep(rows, **named, resume=True)
     again = tb.sweep(rows, **named, force=True)
     assert again.rows["train"] > 0 and len(again.contenders) == 1
+
+
+def test_models_that_no_sweep_made_are_never_removed(rows: Path, tmp_path: Path) -> None:
+    tb.fit(rows, **TOY, method="probe:last", out=tmp_path / "models" / "mine")
+    with pytest.raises(BadOutput, match="is no sweep"):
+        tb.sweep(rows, **TOY, method="probe:last", out=tmp_path / "models", force=True)
+    tb.sweep(rows, **TOY, method="probe:last", out=tmp_path / "sweep")
+    (tmp_path / "models" / "mine").rename(tmp_path / "sweep" / "mine")
+    with pytest.raises(BadOutput, match="is no sweep"):
+        tb.sweep(rows, **TOY, method="probe:last", out=tmp_path / "sweep", force=True)
+    assert tb.verify(tmp_path / "sweep" / "mine").ok
+
+
+def test_what_another_process_works_in_is_left_alone(rows: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sweep"
+    with held(out / "lock") as is_ours:
+        assert is_ours
+        for wish in ({"force": True}, {"resume": True}):
+            with pytest.raises(BadOutput, match="another process is making"):
+                tb.sweep(rows, **TOY, method="probe:last", out=out, **wish)
+    assert len(tb.sweep(rows, **TOY, method="probe:last", out=out, resume=True).contenders) == 1
+    assert not (out / "lock").exists()
 
 
 @pytest.mark.parametrize("there", ["a file", "another folder"])
