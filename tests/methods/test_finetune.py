@@ -12,17 +12,20 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional as F
 
 from tailorbird.bodies import base
 from tailorbird.engine.batches import Shelf
 from tailorbird.engine.features import columns, encode
+from tailorbird.engine.loop import train
 from tailorbird.errors import BadSpelling
 from tailorbird.kinds import Encoder, Method, Modality, Runtime, Source
 from tailorbird.lesson import Head, Lesson, Link, Tailored, Workshop
-from tailorbird.methods import _tuning, _whole
-from tailorbird.methods._first import parts_of
+from tailorbird.methods import _network, _tuning, _whole
+from tailorbird.methods._first import head_first, parts_of, unit_of
 from tailorbird.methods._mirror import may_flip
 from tailorbird.methods._network import Learner, Network, Targets, judged
+from tailorbird.methods._tuning import Tuning
 from tailorbird.methods.finetune import Finetune
 from tailorbird.plug import parse
 from tailorbird.store.bodies import open_body, write_body
@@ -141,6 +144,68 @@ def test_what_is_written_answers_as_what_learned(
         np.testing.assert_allclose(answers(done, list(shop(given).values[:60])), expected, atol=1e-5)
     assert done.head.depths == ("last",) and done.head.link == link and done.head.weight.dtype == np.float32
     assert json.loads(json.dumps(dict(done.head.notes))) == done.head.notes
+
+
+def test_a_body_learns_as_in_thirty_plain_lines(
+    tmp_path: Path, tiny_bert: BodyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tricks are off: no half precision, no dear table that is looked up sparsely."""
+    monkeypatch.setattr(base, "precision", lambda *_: torch.float32)
+    given = lesson(tmp_path, tiny_bert)
+    method, parts = parse("method", "finetune:epochs=3", Tuning), parts_of(given)
+    start, unit = head_first(given, parts), unit_of(given, parts.learn)
+    learner, feed = method._prepared(given, shop(given), parts, start, unit)
+    run = train(learner, feed.steps, method._course(given, learner, feed))
+
+    body = base.build(tiny_bert).eval()
+    reader = shop(given).modality.reader(tiny_bert)
+    weight, bias = (torch.from_numpy(x.astype(np.float32)).requires_grad_() for x in unit.inside(start))
+    stages = [list(stage) for stage in body.stages()]
+    stages[-1] += [weight, bias]
+    groups = []
+    for i, stage in enumerate(stages):
+        for p in stage:
+            p.requires_grad_(True)
+            decay = 0.01 if p.ndim > 1 else 0.0
+            groups.append({"params": [p], "share": 0.9 ** (len(stages) - 1 - i), "weight_decay": decay})
+    optimizer, losses = torch.optim.AdamW(groups, lr=0.0), []
+    steps = [np.concatenate(step) for epoch in range(3) for step in feed.plan(epoch)]
+    rise = max(1, round(0.1 * len(steps)))
+    for number, rows in enumerate(steps):
+        loaded: list[Any] = reader.load([shop(given).values[row] for row in rows])
+        tokens = {name: torch.from_numpy(array) for name, array in reader.stack(loaded).items()}
+        loss = F.cross_entropy(body.last(**tokens) @ weight + bias, torch.from_numpy(given.y[rows]))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([p for stage in stages for p in stage], 1.0)
+        share = (number + 1) / rise if number < rise else (len(steps) - number) / (len(steps) - rise + 1)
+        for group in optimizer.param_groups:
+            group["lr"] = 2e-4 * group["share"] * share
+        optimizer.step()
+        losses.append(loss.item())
+    assert len(losses) == run.n_steps > 10
+    np.testing.assert_allclose(run.losses, losses, atol=1e-6)
+    assert losses[-1] != pytest.approx(losses[0], abs=1e-3), "something is learned"
+
+
+@pytest.mark.parametrize(
+    ("method", "keeps_below", "times"),
+    [
+        ("finetune", False, 6),
+        ("bitfit", False, 4),
+        ("finetune:last=1", True, 2),
+        ("finetune:last=1", False, 2 + 4 / 3),
+        ("finetune:last=2", True, 4),
+    ],
+)
+def test_a_plan_counts_two_operations_for_each_weight_and_way(
+    method: str, keeps_below: bool, times: float, tiny_bert: BodyFolder
+) -> None:
+    """Of three layers: forward through those that are computed, back to the lowest that learns, and to its weights."""
+    network = Network(base.build(tiny_bert), np.zeros((16, 2)), np.zeros(2))
+    n = sum(p.numel() for layer in base.layers_of(network.body) for p in layer.parameters() if p.ndim > 1)
+    network.learn(parse("method", method, Tuning).stages(network.body, "bert", 0))
+    assert _network.operations_a_token(network, keeps_below=keeps_below) == pytest.approx(times * n)
 
 
 def test_numbers_far_from_nought_are_learned(tmp_path: Path) -> None:
