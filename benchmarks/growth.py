@@ -1,10 +1,12 @@
 """What twice as many rows cost: seconds a row, and memory.
 
-    python benchmarks/growth.py [--method probe] [--times 1,2,4,8] [--rows 5000] [--threads 2] [--json]
+    python benchmarks/growth.py [--method probe] [--times 1,2,4,8] [--rows 5000] [--threads 2] [--out F.jsonl] [--json]
 
 Made sentences: words drawn from those of the film reviews, as long as reviews are, with the label of a review whose
 words they share; never two alike. Each fit is a fresh process and starts from a store with the default text body alone.
 Seconds count from before the imports to the sealed model.
+
+--out: a line is added for each fit as it is done, and fits that are there already are not run again.
 """
 
 from __future__ import annotations
@@ -30,14 +32,22 @@ from tailorbird.store import files
 def main() -> None:
     options = _options()
     quiet(options.threads)
-    body, found = parse("source", BODY, Source).open().folder, []
+    body, out = parse("source", BODY, Source).open().folder, Path(options.out) if options.out else None
+    known = [json.loads(line) for line in out.read_text().splitlines()] if out and out.exists() else []
+    found = [one for one in known if one["method"] == options.method]
     with tempfile.TemporaryDirectory() as folder:
         for times in map(int, options.times.split(",")):
             path, n = Path(folder) / "rows.csv", times * options.rows
+            if any(one["rows"] == n for one in found):
+                continue
             write_made(path, n)
             order = {"target": "label", "input": "text", "method": options.method, "threads": options.threads}
             outcome = alone(partial(tailored, path, body, files.home(), order), 0)
-            found.append(line(n, outcome.seconds, outcome.peak_mib, outcome.notes["stages"]))
+            told = line(n, outcome.seconds, outcome.peak_mib, outcome.notes["stages"])
+            found.append({"method": options.method, **told})
+            if out:
+                with out.open("a") as file:
+                    file.write(json.dumps(found[-1]) + "\n")
     told = {"machine": machine(), "method": options.method, "fits": found}
     print(json.dumps(told, indent=1) if options.json else f"{machine_line(told['machine'])}\n\n{table(found)}")
 
@@ -80,6 +90,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--times", default="1,2,4,8")
     parser.add_argument("--rows", type=int, default=5000)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", help="lines of JSON, to go on with")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 

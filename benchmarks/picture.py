@@ -16,6 +16,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 860, 430, 56, 20, 46, 290
+LOWEST, HIGHEST = 74, 90  # per cent
 STAGES = {"read": "read", "features": "features", "check": "doctor", "fit": "learning, rivals, tuned graph",
           "evaluate": "figures", "seal": "seal"}  # fmt: skip
 STYLE = """
@@ -58,12 +59,12 @@ def _x(seconds: float, last: float) -> float:
 
 
 def _y(accuracy: float) -> float:
-    return round(BOTTOM - (BOTTOM - TOP) * (accuracy - 0.5) / 0.4, 1)
+    return round(BOTTOM - (BOTTOM - TOP) * (accuracy - LOWEST / 100) / ((HIGHEST - LOWEST) / 100), 1)
 
 
 def _axes(last: float) -> Iterator[str]:
     yield f'<text x="{LEFT - 40}" y="24">accuracy on 2,000 test rows, %</text>'
-    for percent in (50, 60, 70, 80, 90):
+    for percent in range(LOWEST, HIGHEST + 1, 2):
         y = _y(percent / 100)
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>'
         yield f'<text class="small" x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{percent}</text>'
@@ -83,7 +84,7 @@ def _way(name: str, one: Mapping[str, Any], last: float) -> Iterator[str]:
     yield f'<circle class="{"ours" if is_ours else "dot"}" cx="{x}" cy="{y}" r="5"/>'
     label = f"{'tailorbird ' if is_ours else ''}{name} {100 * one['accuracy']:.1f}"
     anchor, dx = ("end", -8) if x > 0.8 * WIDTH else ("start", 8)
-    yield f'<text x="{x + dx}" y="{y + (18 if is_ours else -8)}" text-anchor="{anchor}">{escape(label)}</text>'
+    yield f'<text x="{x + dx}" y="{y + (-9 if is_ours else 20)}" text-anchor="{anchor}">{escape(label)}</text>'
 
 
 def _stages(one: Mapping[str, Any], last: float) -> list[str]:

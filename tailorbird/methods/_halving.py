@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailorbird.engine.learn import answers
-from tailorbird.engine.memory import is_out_of_memory
+from tailorbird.engine.memory import give_back, is_out_of_memory
 from tailorbird.engine.scoring import row_losses
 from tailorbird.errors import BadBody, BadOutput, BadSpelling
 from tailorbird.kinds import Method
@@ -138,6 +138,7 @@ def _tried(entrant: Entrant, part: Lesson, held: NDArray[np.int64]) -> tuple[NDA
     if isinstance(found, str):
         return found, one
     losses = _losses(found, part, held)
+    give_back()  # or what each trial leaves behind adds up
     return losses, replace(one, loss=float(losses.mean()))
 
 

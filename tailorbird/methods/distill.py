@@ -3,8 +3,10 @@ large one, say."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -22,6 +24,7 @@ from tailorbird.methods._first import Parts
 from tailorbird.methods._tuning import Goal
 from tailorbird.methods._whole import Whole
 from tailorbird.progress import tell
+from tailorbird.store.artifact import told_digest
 from tailorbird.types import BodyFolder, Value
 
 
@@ -63,6 +66,7 @@ class Distill(Whole):
     def goal(self, lesson: Lesson, shop: Workshop, parts: Parts) -> Goal:
         self._tell_seen(lesson, shop)
         more = [] if self.unlabelled is None else self._more(shop)
+        self._check_same(shop, more)
         n, m = len(lesson.y), len(more)
         rows = np.concatenate([parts.learn, np.arange(n, n + m)])
         answers = self._answers([*(shop.values[i] for i in parts.learn), *more], shop.labels)
@@ -72,6 +76,18 @@ class Distill(Whole):
         aims[parts.learn] = self.share * aims[parts.learn] + (1 - self.share) * labels
         weights = np.concatenate([lesson.row_weights, np.full(m, lesson.row_weights[parts.learn].mean(), np.float32)])
         return Goal([*shop.values, *more], rows, aims, weights)
+
+    def _check_same(self, shop: Workshop, more: Sequence[Value]) -> None:
+        """Raise BadData if the teacher or the rows without labels are others than when this fit began."""
+        if shop.noted is None:
+            return
+        twins = b"".join(_twin(shop.modality, value) or b"" for value in more)
+        now = {"teacher": told_digest(Path(self.teacher)), "unlabelled": hashlib.sha256(twins).hexdigest()}
+        then = shop.noted("teacher", lambda: dict(now))
+        if others := [name for name, digest in now.items() if then[name] != digest]:
+            given = " and ".join(repr(self.teacher if name == "teacher" else self.unlabelled) for name in others)
+            problem = f"{given} changed since the interrupted fit began"
+            raise BadData(problem, "restore that, or begin anew with --force instead of --resume")
 
     def _answers(self, values: Sequence[Value], labels: Sequence[str]) -> Scores:
         """The teacher's scores, (n, c), in the order of our labels."""

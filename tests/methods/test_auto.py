@@ -257,6 +257,17 @@ def test_the_trial_has_a_quarter_of_the_time_and_the_whole_the_rest(tmp_path: Pa
     assert trial.deadline - now == pytest.approx(250, abs=10) and whole.deadline == now + 1000
 
 
+def test_where_time_is_plenty_the_race_takes_no_longer_than_the_dearest_way(
+    tmp_path: Path, four: dict[str, Fixed]
+) -> None:
+    four["a"] = Fixed(sharpness=0.8, seconds=150.0)
+    now = time.monotonic()
+    auto.Auto(rows=200).tailor(replace(made(tmp_path), deadline=now + 9000))
+    trials = [lesson for name in ("finetune", "a", "b", "c") for lesson in four[name].__dict__["lessons"]]
+    deadlines = [one.deadline - now for one in trials if one.deadline != now + 9000]
+    assert len(deadlines) == 6 and 130 < max(deadlines) < 155
+
+
 def test_few_rows_without_a_validation_part_hold_out_whole_clusters(tmp_path: Path, rivals: dict[str, Fixed]) -> None:
     lesson = made(tmp_path)
     lesson = replace(lesson, train=np.arange(400), validation=np.zeros(0, np.int64), clusters=np.arange(400) // 4)

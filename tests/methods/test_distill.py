@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from tailorbird.engine.predictor import load
-from tailorbird.errors import BadArtifact, BadSpelling
+from tailorbird.errors import BadArtifact, BadData, BadSpelling
 from tailorbird.kinds import Method, Modality
 from tailorbird.lesson import Lesson, Workshop
 from tailorbird.methods._first import parts_of
@@ -44,6 +45,24 @@ def test_what_is_gone_after_is_a_mixture_of_answers_and_labels(lesson: Lesson, s
         wanted = share * taught + (1 - share) * np.eye(2)[lesson.y]
         assert goal.rows.tolist() == lesson.train.tolist() and goal.aims is not None
         np.testing.assert_allclose(goal.aims[goal.rows], wanted[goal.rows], atol=1e-6)
+
+
+def test_another_teacher_or_other_unlabelled_rows_are_refused_when_a_fit_goes_on(
+    lesson: Lesson, spelled: Callable[..., str], tmp_path: Path
+) -> None:
+    notes, table = dict[str, Any](), tmp_path / "more.csv"
+    shop = replace(lesson.workshop, noted=lambda name, measure: notes.setdefault(name, measure()))  # type: ignore[type-var]
+    method = parse("method", f"{spelled('distill')},unlabelled={table}", Distill)
+    table.write_text("text\nwk house 1\n", encoding="utf-8")
+    for _ in range(2):
+        method.goal(lesson, shop, parts_of(lesson))
+    table.write_text("text\nwk house 2\n", encoding="utf-8")
+    with pytest.raises(BadData, match=r"more\.csv' changed since the interrupted fit began"):
+        method.goal(lesson, shop, parts_of(lesson))
+    notes["teacher"] = {**notes["teacher"], "teacher": "0" * 64}
+    with pytest.raises(BadData, match="changed since") as caught:
+        method.goal(lesson, shop, parts_of(lesson))
+    assert repr(method.teacher) in caught.value.problem
 
 
 def test_labels_are_found_by_name_and_not_by_place(lesson: Lesson, spelled: Callable[..., str]) -> None:
