@@ -70,7 +70,7 @@ def give_back() -> None:
     """Hand what was let go back to the system, for whatever comes next. The allocator of glibc keeps it otherwise: 600
     MB of the tensors of a small body."""
     gc.collect()
-    with suppress(OSError, AttributeError):  # other allocators have no such call
+    with suppress(OSError, AttributeError, TypeError):  # other allocators have no such call, Windows no such library
         ctypes.CDLL(None).malloc_trim(0)
 
 

@@ -36,9 +36,6 @@ _SPARE = 1.3  # times what the dearest entrant takes is kept for the whole; what
 _LEAST_PART = 0.5
 _MANY_ROWS, _PROBE_SHARE = 20_000, 0.5  # from which on it is asked whether a probe takes more than so much of the time
 _LEAST_RACE, _MOST_RACE = 0.25, 0.5  # share of the time that is left
-_DEAREST_RACE = 1.0  # times what the dearest entrant takes of all rows: what a choice may cost where time is plenty
-
-
 _NO_TIME = "the budget leaves no time for more"
 
 
@@ -103,7 +100,8 @@ class Auto(Method):
         left = _left(lesson)
         most = max(one.seconds for one in entrants)
         share = _LEAST_RACE if most <= 0 or left == inf else np.clip(1 - _SPARE * most / left, _LEAST_RACE, _MOST_RACE)
-        seconds = min(left * float(share), most * _DEAREST_RACE if most > 0 else inf)
+        # The choice may cost no more than what is chosen, however much time there is.
+        seconds = min(left * float(share), most or inf)
         winner, tailored, trail = halve(entrants, Race(lesson, train, held, seconds))
         if isinstance(tailored, str):
             return winner, tailored, trail

@@ -385,13 +385,19 @@ def test_without_a_deadline_no_clock_says_how_many_steps_there_are(monkeypatch: 
     assert run.n_steps == 15
 
 
-def test_a_machine_that_becomes_slow_is_stopped_with_its_best_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
+def paced(clock: Clock, n_steps: int) -> Pace:
+    """Of 1,000 steps in 100 s so many are done, a second each, and a look."""
     pace = Pace(clock.now + 100, 1000, 5)
     pace.looked(1.0)
-    for done in range(1, 11):
+    for done in range(1, n_steps + 1):
         clock.now += 1
         pace.stepped(done)
+    return pace
+
+
+def test_a_machine_that_becomes_slow_is_stopped_with_its_best_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    pace = paced(clock, 10)
     assert 70 < pace.n_steps < 90 and not pace.is_over
     clock.now += 87.5
     assert pace.is_over and schedule._LAST_LOOKS == 3
@@ -399,11 +405,7 @@ def test_a_machine_that_becomes_slow_is_stopped_with_its_best_weights(monkeypatc
 
 def test_what_an_interruption_costs_does_not_end_what_was_settled(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
-    before = Pace(clock.now + 100, 1000, 5)
-    before.looked(1.0)
-    for done in range(1, 31):
-        clock.now += 1
-        before.stepped(done)
+    before = paced(clock, 30)
     told = json.loads(json.dumps(before.plain()))
     clock.now += 500
     after = Pace(clock.now - 400, 1000, 5)
