@@ -237,6 +237,10 @@ class Method(Plug, ABC):
     def check_rows(self, labels: Sequence[str], link: Link, modality: Modality) -> None:
         """Raise BadSpelling, before any costly work, if rows of this kind cannot be learned so."""
 
+    def early(self, lesson: Lesson) -> tuple[Method, Lesson] | None:
+        """What gives a model early, where `tailor` takes long, and the rows that it is to learn from; None: nothing."""
+        return None
+
     @abstractmethod
     def tailor(self, lesson: Lesson) -> Tailored:
         """What was learned. Deterministic for a seed and a number of threads, and a deadline that is not met."""

@@ -6,22 +6,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from tailorbird.data import doctor as rows_doctor
 from tailorbird.data.cases import findings_of
-from tailorbird.data.split import Split
 from tailorbird.engine import doctor
+from tailorbird.engine.account import Attempt, Ground, predictor_of, report_of
 from tailorbird.engine.budget import DEFAULT, Budget, budget, seconds_of
-from tailorbird.engine.choose import Choice
 from tailorbird.engine.clock import Clock
 from tailorbird.engine.curve import learning_curve
 from tailorbird.engine.features import cores
 from tailorbird.engine.foretold import settle
 from tailorbird.engine.journal import Journal, journal
-from tailorbird.engine.judge import Judgement, judge
-from tailorbird.engine.learn import Learned, Trial, baselines_for, learn_and_try
-from tailorbird.engine.material import Material, beginnings, gather_features, lesson_from
+from tailorbird.engine.judge import judge
+from tailorbird.engine.learn import Trial, baselines_for, learn_and_try
+from tailorbird.engine.material import Material, gather_features, lesson_from
 from tailorbird.engine.memory import Peak, give_back, watched
 from tailorbird.engine.opening import Opening
 from tailorbird.engine.predictor import Predictor
@@ -40,11 +37,13 @@ from tailorbird.engine.shop import (
 from tailorbird.engine.story import tell_story
 from tailorbird.engine.which_body import best_body
 from tailorbird.errors import check_seed
-from tailorbird.lesson import Lesson, Tailored, Workshop
+from tailorbird.kinds import Method
+from tailorbird.lesson import Lesson, Workshop
 from tailorbird.plug import needs
-from tailorbird.progress import tell_finding
+from tailorbird.progress import tell, tell_finding
+from tailorbird.store.artifact import is_artifact
 from tailorbird.store.bodies import weights_bytes
-from tailorbird.types import JSON, Finding, Report, Story
+from tailorbird.types import JSON, Finding, Story
 
 _UNLIMITED_SECONDS = 600.0  # by which bodies are chosen where there is no budget
 _CURVE_SECONDS = 20.0  # that the learning curve may take
@@ -93,7 +92,7 @@ class _Fit:
         order, clock = self.order, self.clock
         limit = replace(self.limit, seconds=None) if order.resume else self.limit  # who has begun may end
         with clock.at("read"):
-            shop, tried = self._body(open_shop(order, self.plugs))
+            shop, bodies = self._body(open_shop(order, self.plugs))
             check_same(self.journal, shop)
         with clock.at("features"):
             material = gather_features(
@@ -102,25 +101,19 @@ class _Fit:
                 planned=partial(self.journal.array, "features"),
             )  # fmt: skip
         with clock.at("check"):
-            findings = self._findings(shop, material)
+            ground = Ground(order, shop, material, self._findings(shop, material), bodies)
         with clock.at("fit"):
             lesson = self._lesson(shop, material)
-            learned, trial, choice = self._learn(shop, material, lesson)
-        with clock.at("evaluate"):
-            together = shop.parts.clusters[trial.rows]
-            y = shop.y[trial.rows]
-            judged = judge(shop.task, shop.labels, y, trial.model, trial.rivals, together, order.seed)
-            story, thumbs = self._story(shop, material, lesson, trial, learned.tailored)
-        p = _predictor(order, shop, choice, learned)
-        report = self._report(p, judged, choice, shop, trial, findings, story, tried)
-        golden = golden_values(material.evidence.values, trial.rows, order.seed)
-        embed = order.embed or learned.tailored.body is not None
-        sealing = Sealing(replace(p, report=report, path=Path(order.out)), report, order.plain(), golden, embed, thumbs)
+            give_back()  # what encoded the rows was let go, and learning takes much
+            lesson = self._early(ground, lesson)
+            attempt = self._attempt(ground, self.plugs.method, lesson)
+        curve_s = _CURVE_SECONDS if attempt.learned.tailored.body is None else _CURVE_SECONDS_OF_TUNED
+        sealing = self._sealing(ground, lesson, attempt, Path(order.out), curve_s)
         sealed = write_artifact(sealing, Path(order.out), replace=order.force or self.journal.replaces)
-        head = learned.tailored.head.notes
+        head = attempt.learned.tailored.head.notes
         if not order.resume and head.get("steps") == head.get("steps_planned"):  # and was not cut short
             settle(shop, self.plugs.method, (self.threads, order.device), clock.seconds(), self.peak.size_bytes)
-        return replace(sealed, report=replace(report, seconds=self._seconds()))
+        return replace(sealed, report=replace(sealing.report, seconds=self._seconds()))
 
     def _seconds(self) -> dict[str, float]:
         """Seconds of each stage in this sitting, and of all sittings together."""
@@ -181,14 +174,40 @@ class _Fit:
             self.limit.check(least_s + spare_s, why)
         return replace(lesson, workshop=workshop, deadline=self.limit.deadline(spare_s))
 
-    def _learn(self, shop: Shop, material: Material, lesson: Lesson) -> tuple[Learned, Trial, Choice]:
-        """What was learned, answers for its figures, and what the answers come from."""
-        give_back()  # what encoded the rows was let go, and learning takes much
+    def _early(self, ground: Ground, lesson: Lesson) -> Lesson:
+        """The lesson with what its method can give early, sealed in `OUT.part` for whoever does not want to wait."""
+        begun = self.plugs.method.early(lesson)
+        if begun is None or is_artifact(self.journal.early):
+            return lesson
+        method, part = begun
+        attempt = self._attempt(ground, method, part)
+        sealing = self._sealing(ground, part, attempt, self.journal.early, 0.0)
+        write_artifact(sealing, self.journal.early, replace=True, replay=False)
+        tell(f"there is an early model, {str(self.journal.early)!r}, until this one is done")
+        tell(sealing.report.verdict.sentence)
+        return replace(lesson, early=attempt.learned.tailored)
+
+    def _attempt(self, ground: Ground, method: Method, lesson: Lesson) -> Attempt:
+        shop, material = ground.shop, ground.material
         rivals = baselines_for(shop.modality.name, shop.task.link)
         opening = Opening(self.order, self.threads, shop, material)
-        learned, trial = learn_and_try(self.plugs.method, rivals, lesson, material.evidence, shop.parts, opening)
+        learned, trial = learn_and_try(method, rivals, lesson, material.evidence, shop.parts, opening)
         choice = opening(learned.tailored) or material.choice
-        return learned, trial, choice.closed()
+        return Attempt(learned, trial, choice.closed())
+
+    def _sealing(self, ground: Ground, lesson: Lesson, attempt: Attempt, out: Path, curve_s: float) -> Sealing:
+        """Measure, and put together what is written to `out`. curve_s: that the learning curve may take."""
+        order, shop, trial = self.order, ground.shop, attempt.trial
+        values, tailored = ground.material.evidence.values, attempt.learned.tailored
+        with self.clock.at("evaluate"):
+            together, y = shop.parts.clusters[trial.rows], shop.y[trial.rows]
+            judged = judge(shop.task, shop.labels, y, trial.model, trial.rivals, together, order.seed)
+            story, thumbs = self._story(ground, lesson, trial, curve_s)
+        told = {"seconds": self._seconds(), "threads": self.threads, "budget_s": self.limit.seconds}
+        report = report_of(ground, attempt, out, judged, story, told)
+        p = predictor_of(ground, attempt, report, out)
+        golden = golden_values(values, trial.rows, order.seed)
+        return Sealing(p, report, order.plain(), golden, order.embed or tailored.body is not None, thumbs)
 
     def _spare_s(self, shop: Shop, material: Material) -> float:
         """Seconds to keep for what comes after learning: the tuned body's export and its test rows, and the sealing."""
@@ -197,46 +216,12 @@ class _Fit:
         exporting = _EXPORT_SECONDS + _EXPORT_SECONDS_A_MB * weights_bytes(shop.body.folder) / 1e6
         return _SEAL_SECONDS + exporting + 1.5 * slower * n_held / _speed(material)
 
-    def _story(
-        self, shop: Shop, material: Material, lesson: Lesson, trial: Trial, tailored: Tailored
-    ) -> tuple[Story, dict[str, bytes]]:
-        most = _CURVE_SECONDS if tailored.body is None else _CURVE_SECONDS_OF_TUNED
-        seconds = min(most, max(self.limit.left_s - _SEAL_SECONDS, 0.0))
+    def _story(self, ground: Ground, lesson: Lesson, trial: Trial, curve_s: float) -> tuple[Story, dict[str, bytes]]:
+        shop = ground.shop
+        seconds = min(curve_s, max(self.limit.left_s - _SEAL_SECONDS, 0.0))
         curve, more = learning_curve(lesson, shop.task, shop.labels, shop.parts, seconds=seconds)
-        told, thumbs = tell_story(shop, trial, material.evidence.values)
+        told, thumbs = tell_story(shop, trial, ground.material.evidence.values)
         return replace(told, curve=curve, more_labels=more), thumbs
-
-    def _report(
-        self, p: Predictor, judged: Judgement, choice: Choice, shop: Shop, trial: Trial,
-        findings: tuple[Finding, ...], story: Story, tried: list[dict[str, JSON]],
-    ) -> Report:  # fmt: skip
-        return Report(
-            model=str(self.order.out),
-            task=p.task.spelling(),
-            body=p.body.spelling,
-            method=self.order.method,
-            modality=p.modality.spelling(full=True),
-            labels=p.labels,
-            rows=_counts(shop.parts, trial),
-            test=judged.metrics,
-            baselines=judged.baselines,
-            verdict=judged.verdict,
-            confusion=judged.confusion,
-            per_class=judged.per_class,
-            seconds=self._seconds(),
-            findings=findings,
-            runtime=p.runtime,
-            notes={
-                "out_of_fold": shop.parts.folds is not None,
-                "head": dict(p.head.notes),
-                "runtime": choice.notes(),
-                "threads": self.threads,
-                "budget_s": self.limit.seconds,
-                **({"bodies": tried} if tried else {}),
-                "titles": {name: rival.title for name, rival in trial.rivals.items()},
-            },
-            story=story,
-        )
 
 
 def _least_s(shop: Shop, material: Material) -> float:
@@ -251,29 +236,3 @@ def _least_s(shop: Shop, material: Material) -> float:
 def _speed(material: Material) -> float:
     """Rows a second."""
     return max(material.choice.speeds.get(material.choice.runtime, 50.0), 1e-3)
-
-
-def _predictor(order: Order, shop: Shop, choice: Choice, learned: Learned) -> Predictor:
-    dataset = shop.checked.dataset
-    assert dataset.target is not None, "read asks for a target unless told otherwise"
-    tuned = learned.tailored.body
-    return Predictor(
-        body=tuned or shop.body,
-        tuned=tuned is not None,
-        modality=shop.modality,
-        task=shop.task,
-        labels=shop.labels,
-        head=learned.tailored.head,
-        baselines=learned.baselines,
-        runtime=choice.runtime,
-        threads=order.threads,
-        device=order.device,
-        input=dataset.input,
-        target=dataset.target,
-        seen=np.unique(beginnings(shop.checked.twins[learned_from(shop.parts)])),
-    )
-
-
-def _counts(parts: Split, trial: Trial) -> dict[str, int]:
-    n_train = len(trial.rows) if parts.folds is not None else len(parts.train)
-    return {"train": n_train, "validation": len(parts.validation), "test": len(trial.rows)}

@@ -30,7 +30,7 @@ from tailorbird.store.lock import held
 from tailorbird.types import JSON
 
 FORMAT = 1
-RUN, LOCK, NOTES, LAPS, WORK = "run.json", "lock", "notes", "laps", "work"
+RUN, LOCK, NOTES, LAPS, WORK, EARLY = "run.json", "lock", "notes", "laps", "work", "early"
 _WORTH_KEEPING_S = 5.0  # what took longer to learn is not learned again
 # Options that may be others when a fit goes on. Of the data not the name counts but the content.
 _FREE = ("data", "out", "budget", "force", "resume", "checkpoint_every", "threads")
@@ -80,7 +80,7 @@ class Journal:
     """What a fit notes while it runs."""
 
     def __init__(self, folder: Path, every_s: float) -> None:
-        self.folder, self.work, self.every_s = folder, folder / WORK, every_s
+        self.folder, self.work, self.early, self.every_s = folder, folder / WORK, folder / EARLY, every_s
         begun = _begun(folder)
         self.replaces = begun is not None and begun["replaces"] is not None  # a model that is there already
         self.has_learned = any_below(folder / LAPS)  # before an interruption
@@ -154,18 +154,27 @@ def journal(
         try:
             yield Journal(folder, every_s)
         except BaseException:
-            if any_below(folder / LAPS):
-                shutil.rmtree(folder / WORK, ignore_errors=True)
-                tell(f"{str(folder)!r} has what was learned so far: the same command with --resume goes on")
-            else:
-                _remove(folder)
+            _leave(folder)
             raise
         _remove(folder)
 
 
+def _leave(folder: Path) -> None:
+    """What is worth keeping of a fit that was broken off stays."""
+    has_learned, early = any_below(folder / LAPS), folder / EARLY
+    if not (has_learned or is_artifact(early)):
+        return _remove(folder)
+    shutil.rmtree(folder / WORK, ignore_errors=True)
+    if has_learned:
+        tell(f"{str(folder)!r} has what was learned so far: the same command with --resume goes on")
+    if is_artifact(early):
+        tell(f"{str(early)!r} is a model that was there early: move it to where it is to stay, if you want it")
+    return None
+
+
 def _remove(folder: Path) -> None:
     """All of it, and last what says whose it is: a kill may come in between."""
-    for name in (WORK, LAPS, NOTES):
+    for name in (WORK, LAPS, NOTES, EARLY):
         shutil.rmtree(folder / name, ignore_errors=True)
     with suppress(OSError):
         (folder / RUN).unlink(missing_ok=True)
@@ -184,7 +193,7 @@ def _check_folder(out: Path, folder: Path, resume: bool) -> None:
 
 def _is_ours(folder: Path) -> bool:
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else {"a file"}
-    known = {name for name in names if not name.endswith(".part")} <= {RUN, LOCK, NOTES, LAPS, WORK}
+    known = {name for name in names if not name.endswith(".part")} <= {RUN, LOCK, NOTES, LAPS, WORK, EARLY}
     return known and (not names or bool(names & {RUN, LOCK}))  # a user's own folder may be called notes
 
 

@@ -66,7 +66,7 @@ def learn_and_try(
         trials = []
         for i, number in enumerate(numbers):
             held = np.flatnonzero(split.folds == number)
-            part = replace(lesson, train=np.flatnonzero(split.folds != number))
+            part = replace(lesson, train=np.flatnonzero(split.folds != number), early=None)
             trials.append(_tried(method, rivals, _share(part, len(numbers) + 1 - i), evidence, held))
             advance(1)
         learned = _learn(method, rivals, lesson, evidence)

@@ -62,13 +62,14 @@ def check_place(out: Path, force: bool) -> None:
     check_writable(out)
 
 
-def write_artifact(sealing: Sealing, out: Path, *, replace: bool) -> Predictor:
-    """Write the model whole or not at all, and give it as it lies there. A fresh process must give the golden answers
-    before the rename."""
+def write_artifact(sealing: Sealing, out: Path, *, replace: bool, replay: bool = True) -> Predictor:
+    """Write the model whole or not at all, and give it as it lies there. replay: a fresh process must give the golden
+    answers before the rename."""
     with stage("sealing", 2) as advance, whole_folder(out, replace=replace) as folder:
         _fill(sealing, folder)
         advance(1)
-        _reopen(folder, sealing.predictor.threads, sealing.predictor.device)
+        if replay:
+            _reopen(folder, sealing.predictor.threads, sealing.predictor.device)
         advance(1)
         ours = read_manifest(folder)["digest"]
     if read_manifest(out)["digest"] != ours:  # another process was first, and a whole model is never torn down

@@ -21,6 +21,7 @@ from tailorbird.lesson import Lesson, Tailored
 from tailorbird.progress import tell
 
 _LEAST_SHARE = 0.12  # of what an entrant takes for all rows; one that gets less in the first round shows nothing
+_LEAST_STEPS = 40  # in fewer a body does not get beyond the head that it began with, though more of them would help
 _HELPS = 1.0  # standard errors by which a loss must be lower: a hint is enough, the figures come later
 
 
@@ -35,13 +36,14 @@ class Entrant:
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that was tried. loss: on the rows that were held out."""
+    """One thing that was tried. loss: on the rows that were held out; is_short: time was too short to show anything."""
 
     method: str
     rows: int
     seconds: float
     loss: float | None
     round: int | None = None
+    is_short: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,11 @@ class Race:
 
 
 def halve(entrants: Sequence[Entrant], race: Race) -> tuple[str, NDArray[np.float64] | str, list[Entry]]:
-    """The best entrant, the losses that it left on the held rows or why none could learn, and all that was tried."""
+    """Who won, the lowest losses on the held rows or why none could learn, and all that was tried. Who had too little
+    time to show anything is not beaten by one that comes after it in the list."""
     left, trail = _started(entrants, race.seconds), list[Entry]()
     n_rounds = max(1, ceil(log2(len(left))))
-    began, losses = time.monotonic(), dict[str, NDArray[np.float64] | str]()
+    began, losses, short = time.monotonic(), dict[str, NDArray[np.float64] | str](), set[str]()
     for number in range(n_rounds):
         part = race.round(number, n_rounds)
         for i, entrant in enumerate(left):
@@ -75,8 +78,13 @@ def halve(entrants: Sequence[Entrant], race: Race) -> tuple[str, NDArray[np.floa
             given = replace(part, deadline=_deadline(over_s, left[i:]))
             losses[entrant.name], one = _tried(entrant, given, race.held)
             trail.append(replace(one, round=number + 1))
-        left = _better(left, losses, 1 if number == n_rounds - 1 else ceil(len(left) / 2))
-    return left[0].name, losses[left[0].name], trail
+            (short.add if one.is_short else short.discard)(entrant.name)
+        ranked = _ranked(left, losses)
+        best = ranked[0].name
+        untold = [one for one in left[: left.index(ranked[0])] if one.name in short]
+        n_left = 1 if number == n_rounds - 1 else ceil(len(left) / 2)
+        left = [one for one in left if one in [*untold, *ranked][:n_left]]
+    return left[0].name, losses[best], trail
 
 
 def tuned(method: Method, name: str, lesson: Lesson) -> tuple[Tailored | str, Entry]:
@@ -137,21 +145,22 @@ def _tried(entrant: Entrant, part: Lesson, held: NDArray[np.int64]) -> tuple[NDA
     found, one = tuned(entrant.method, entrant.name, part)
     if isinstance(found, str):
         return found, one
-    losses = _losses(found, part, held)
+    losses, notes = _losses(found, part, held), found.head.notes
     give_back()  # or what each trial leaves behind adds up
-    return losses, replace(one, loss=float(losses.mean()))
+    is_short = notes.get("steps", inf) < min(_LEAST_STEPS, notes.get("steps_planned", 0))
+    return losses, replace(one, loss=float(losses.mean()), is_short=is_short)
 
 
-def _better(left: Sequence[Entrant], losses: dict[str, NDArray[np.float64] | str], n: int) -> list[Entrant]:
-    """So many of those that are left, in their order: the best, and of what cannot be told from it the cheapest."""
+def _ranked(left: Sequence[Entrant], losses: dict[str, NDArray[np.float64] | str]) -> list[Entrant]:
+    """Those that could learn: of what cannot be told from the best the cheapest first, then by their losses. Where
+    nobody could, the first one."""
     able = [(one, found) for one in left if not isinstance(found := losses[one.name], str)]
     if not able:
         return list(left[:1])
-    ranked = sorted(able, key=lambda pair: float(pair[1].mean()))
-    best = ranked[0][1]
-    level = sorted((p for p in ranked if not _is_lower(best, p[1])), key=lambda pair: pair[0].seconds)
-    chosen = [one for one, _ in [*level, *(p for p in ranked if _is_lower(best, p[1]))][:n]]
-    return [one for one in left if one in chosen]
+    by_loss = sorted(able, key=lambda pair: float(pair[1].mean()))
+    best = by_loss[0][1]
+    level = sorted((p for p in by_loss if not _is_lower(best, p[1])), key=lambda pair: pair[0].seconds)
+    return [one for one, _ in [*level, *(p for p in by_loss if _is_lower(best, p[1]))]]
 
 
 def _is_lower(these: NDArray[np.float64], others: NDArray[np.float64]) -> bool:

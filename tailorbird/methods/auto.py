@@ -54,21 +54,28 @@ class Auto(Method):
     # all of them its loss fell from 0.47 to 0.37 in 30 s: new rows show sooner than known ones seen again.
     rows: Annotated[int, Field(ge=_LEAST_ROWS)] = 4000
 
+    def early(self, lesson: Lesson) -> tuple[Method, Lesson] | None:
+        is_worth = _left(lesson) >= _RACE_SECONDS and _reason_against(lesson) is None
+        return (_method("probe"), _affordable(lesson)) if is_worth else None
+
     def tailor(self, lesson: Lesson) -> Tailored:
         began, part = time.monotonic(), _affordable(lesson)
-        probed = _method("probe").tailor(part)
+        probed = lesson.early or _method("probe").tailor(part)
         trail = [entry("probe", part, began)]
+        if lesson.early is not None:
+            trail = [replace(trail[0], seconds=lesson.early.head.notes["seconds"])]
         reason = _reason_against(lesson)
         if reason is None:
             winner, reason, tried = self._once(lesson)
             trail += tried
         if reason is None:
-            tell(f"method auto: {winner}, for a trial on some rows lowered the loss")
+            why = _why(winner, trail)
+            tell(f"method auto: {winner}, for {why}")
             found, last = tuned(_method(winner), winner, lesson)
             trail.append(last)
             if not isinstance(found, str):
                 found, others = search(found, winner, lesson, last.seconds)
-                return _noted(found, [*trail, *others], f"{winner}: the trial lowered the loss")
+                return _noted(found, [*trail, *others], f"{winner}, for {why}")
             reason = found
         tell(f"method auto: probe, for {reason}")
         return _noted(probed, trail, reason)
@@ -118,14 +125,22 @@ def _affordable(lesson: Lesson) -> Lesson:
         most_s, seconds = _PROBE_SHARE * _left(lesson), _effort("probe", lesson)
         if seconds is None or seconds <= most_s:
             return n
-        return min(n, max(_SAMPLE_ROWS, int(n * max(most_s, 0.0) / seconds)))
+        k = min(n, max(_SAMPLE_ROWS, int(n * max(most_s, 0.0) / seconds)))
+        tell(f"method auto: a probe of all {n:,} rows takes too long, so it learns from {k:,} of them")
+        return k
 
     noted = None if shop is None else shop.noted
     k = noted(f"probe-{_name(lesson)}", measure) if noted else measure()
     if k == n:
         return lesson
-    tell(f"method auto: a probe of all {n:,} rows takes too long, so it learns from {k:,} of them")
     return replace(lesson, train=np.sort(np.random.default_rng(lesson.seed).permutation(lesson.train)[:k]))
+
+
+def _why(winner: str, trail: list[Entry]) -> str:
+    """What speaks for who won."""
+    if next(one for one in reversed(trail) if one.method == winner).is_short:
+        return "its own trial was too short to tell, and another way's lowered the loss"
+    return "a trial on some rows lowered the loss"
 
 
 def _name(lesson: Lesson) -> str:

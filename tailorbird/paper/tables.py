@@ -13,6 +13,7 @@ MOST_HEAT_LABELS = 30  # of a heat table; above, only the most confused pairs ca
 MOST_PAIRS = 20
 MOST_LINES = 60  # of the table of labels
 _HEATS = 9  # shades of a cell, 0 is none
+_TOO_SHORT = " (too short to tell)"
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def tried(report: Report) -> tuple[str, tuple[tuple[str, ...], ...]]:
             "" if one.get("round") is None else str(one["round"]),
             f"{one['rows']:,}",
             f"{one['seconds']:.1f}",
-            "" if one.get("loss") is None else f"{one['loss']:.3f}",
+            "" if one.get("loss") is None else f"{one['loss']:.3f}{_TOO_SHORT if one.get('is_short') else ''}",
         )
         for one in (*report.notes.get("bodies", ()), *told.get("tried", ()))
     )

@@ -11,7 +11,7 @@ import pytest
 import tailorbird as tb
 from tailorbird.engine import choose, fitting, material, opening
 from tailorbird.errors import BadBody, BadSpelling
-from tailorbird.methods import _settings
+from tailorbird.methods import _settings, auto
 from tailorbird.types import BodyFolder
 
 TUNED = {"target": "label", "model": "toy:text", "method": "finetune:epochs=1", "runtime": "onnx"}
@@ -88,3 +88,31 @@ def test_a_body_that_took_no_step_is_told(rows: Path, told: list[str], monkeypat
 def test_few_of_the_steps_that_were_planned_are_told(steps: int, is_told: bool, told: list[str]) -> None:
     opening._tell_steps({"steps": steps, "steps_planned": 418})
     assert bool(told) == is_told
+
+
+class Interrupted(Exception):
+    """What ends a fit in the middle of its race."""
+
+
+@pytest.mark.parametrize("n", [60, 600])  # fold by fold, and with test rows
+def test_an_early_model_is_there_before_the_race(
+    n: int, tmp_path: Path, told: list[str], moods: Callable[[Path, int], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers, its figures are its own, and it goes when the fit is over."""
+    order: dict[str, Any] = {"target": "mood", "model": "toy:text", "out": tmp_path / "model", "threads": 1}
+    rows, early = moods(tmp_path / "rows.csv", n), tmp_path / "model.part" / "early"
+    monkeypatch.setattr(auto, "_LEAST_ROWS", 5)
+    with monkeypatch.context() as patched, pytest.raises(Interrupted):
+        patched.setattr(auto.Auto, "_raced", _interrupted)
+        tb.fit(rows, **order)
+    assert not (tmp_path / "model").exists() and tb.verify(early).ok
+    p = tb.load(early)
+    assert p.predict("warm, and kind")[0].label in {"pos", "neg"}
+    assert p.report is not None and p.report.model == str(early) and p.report.rows["test"] > 0
+    assert p.report.verdict.sentence in told and any("there early" in line for line in told)
+    tb.fit(rows, **order, resume=True)
+    assert tb.verify(tmp_path / "model").ok and not early.parent.exists()
+
+
+def _interrupted(*given: object) -> None:
+    raise Interrupted

@@ -120,6 +120,35 @@ def test_of_what_cannot_be_told_apart_the_cheapest_goes_on(tmp_path: Path, four:
     assert raced(auto.Auto().tailor(made(tmp_path)))[-1] == ("c", None, 300)
 
 
+class Hurried(Fixed):
+    """A method that shows nothing in its first learnings, for the clock lets it take few steps only."""
+
+    steps: int
+    after: int  # learnings, from which on it has time enough
+
+    def tailor(self, lesson: Lesson) -> Tailored:
+        tailored = super().tailor(lesson)
+        if len(self.__dict__["lessons"]) > self.after:
+            return tailored
+        notes = {"steps": self.steps, "steps_planned": 300}
+        weak = np.zeros_like(tailored.head.weight)
+        return replace(tailored, head=replace(tailored.head, weight=weak, notes=notes))
+
+
+@pytest.mark.parametrize(("steps", "after", "winner"), [(10, 2, "finetune"), (10, 1, "b"), (200, 2, "b")])
+def test_who_had_no_time_to_show_anything_is_not_beaten_by_a_later_one(
+    steps: int, after: int, winner: str, tmp_path: Path, four: dict[str, Fixed]
+) -> None:
+    """A way that comes first and could not learn on a busy machine; one that could in the second round, and was worse;
+    one that had time enough, and is worse."""
+    four["finetune"] = Hurried(sharpness=1.0, seconds=100.0, steps=steps, after=after)
+    tailored = auto.Auto().tailor(made(tmp_path))
+    assert raced(tailored)[-1][0] == winner
+    told = tailored.head.notes["auto"]
+    assert ("too short to tell" in told["reason"]) == (winner == "finetune")
+    assert [one["method"] for one in told["tried"] if one["is_short"]] == ["finetune"] * (after if steps == 10 else 0)
+
+
 def test_what_takes_longer_than_there_is_time_for_is_not_let_in(tmp_path: Path, four: dict[str, Fixed]) -> None:
     four["b"] = Fixed(sharpness=3.0, seconds=2000.0)
     tailored = auto.Auto().tailor(replace(made(tmp_path), deadline=time.monotonic() + 1000))

@@ -1,0 +1,102 @@
+"""What a fit tells of what it learned: the report, and the predictor that goes into the model folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tailorbird.data.split import Split
+from tailorbird.engine.choose import Choice
+from tailorbird.engine.judge import Judgement
+from tailorbird.engine.learn import Learned, Trial
+from tailorbird.engine.material import Material, beginnings
+from tailorbird.engine.predictor import Predictor
+from tailorbird.engine.shop import Order, Shop, learned_from
+from tailorbird.types import JSON, Finding, Report, Story
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a fit stands on before it learns. bodies: those that were compared, and how they did."""
+
+    order: Order
+    shop: Shop
+    material: Material
+    findings: tuple[Finding, ...]
+    bodies: list[dict[str, JSON]]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What was learned, answers for its figures, and what the answers come from."""
+
+    learned: Learned
+    trial: Trial
+    choice: Choice
+
+
+def report_of(
+    ground: Ground, attempt: Attempt, out: Path, judged: Judgement, story: Story, told: Mapping[str, JSON]
+) -> Report:
+    """The report of a model that goes to `out`. told: notes of the fit itself; its seconds are those of the report."""
+    order, shop, trial = ground.order, ground.shop, attempt.trial
+    head = attempt.learned.tailored.head
+    return Report(
+        model=str(out),
+        task=shop.task.spelling(),
+        body=(attempt.learned.tailored.body or shop.body).spelling,
+        method=order.method,
+        modality=shop.modality.spelling(full=True),
+        labels=shop.labels,
+        rows=_counts(shop.parts, trial),
+        test=judged.metrics,
+        baselines=judged.baselines,
+        verdict=judged.verdict,
+        confusion=judged.confusion,
+        per_class=judged.per_class,
+        seconds=told["seconds"],
+        findings=ground.findings,
+        runtime=attempt.choice.runtime,
+        notes={
+            "out_of_fold": shop.parts.folds is not None,
+            "head": dict(head.notes),
+            "runtime": attempt.choice.notes(),
+            "threads": told["threads"],
+            "budget_s": told["budget_s"],
+            **({"bodies": ground.bodies} if ground.bodies else {}),
+            "titles": {name: rival.title for name, rival in trial.rivals.items()},
+        },
+        story=story,
+    )
+
+
+def predictor_of(ground: Ground, attempt: Attempt, report: Report, out: Path) -> Predictor:
+    """What answers from now on. It says that it lies in `out`."""
+    order, shop, dataset = ground.order, ground.shop, ground.shop.checked.dataset
+    assert dataset.target is not None, "read asks for a target unless told otherwise"
+    tuned = attempt.learned.tailored.body
+    return Predictor(
+        body=tuned or shop.body,
+        tuned=tuned is not None,
+        modality=shop.modality,
+        task=shop.task,
+        labels=shop.labels,
+        head=attempt.learned.tailored.head,
+        baselines=attempt.learned.baselines,
+        runtime=attempt.choice.runtime,
+        threads=order.threads,
+        device=order.device,
+        input=dataset.input,
+        target=dataset.target,
+        seen=np.unique(beginnings(shop.checked.twins[learned_from(shop.parts)])),
+        report=report,
+        path=out,
+    )
+
+
+def _counts(parts: Split, trial: Trial) -> dict[str, int]:
+    n_train = len(trial.rows) if parts.folds is not None else len(parts.train)
+    return {"train": n_train, "validation": len(parts.validation), "test": len(trial.rows)}
