@@ -100,7 +100,7 @@ class Lesson:
     link: Link = "softmax"
     workshop: Workshop | None = None  # None: only features are at hand
     deadline: float | None = None  # the time.monotonic() at which `tailor` should be over; None: it takes what it needs
-    early: Tailored | None = None  # what the method gave early of these rows
+    early: Tailored | None = None  # what the method gave early, of all rows of the fit
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,9 @@ class Ground:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What was learned, answers for its figures, and what the answers come from."""
+    """What was learned, answers for its figures, and what the answers come from. method: as it was spelled."""
 
+    method: str
     learned: Learned
     trial: Trial
     choice: Choice
@@ -42,16 +43,16 @@ def report_of(
     ground: Ground, attempt: Attempt, out: Path, judged: Judgement, story: Story, told: Mapping[str, JSON]
 ) -> Report:
     """The report of a model that goes to `out`. told: notes of the fit itself; its seconds are those of the report."""
-    order, shop, trial = ground.order, ground.shop, attempt.trial
+    shop, trial = ground.shop, attempt.trial
     head = attempt.learned.tailored.head
     return Report(
         model=str(out),
         task=shop.task.spelling(),
         body=(attempt.learned.tailored.body or shop.body).spelling,
-        method=order.method,
+        method=attempt.method,
         modality=shop.modality.spelling(full=True),
         labels=shop.labels,
-        rows=_counts(shop.parts, trial),
+        rows=_counts(shop.parts, attempt),
         test=judged.metrics,
         baselines=judged.baselines,
         verdict=judged.verdict,
@@ -97,6 +98,8 @@ def predictor_of(ground: Ground, attempt: Attempt, report: Report, out: Path) ->
     )
 
 
-def _counts(parts: Split, trial: Trial) -> dict[str, int]:
-    n_train = len(trial.rows) if parts.folds is not None else len(parts.train)
-    return {"train": n_train, "validation": len(parts.validation), "test": len(trial.rows)}
+def _counts(parts: Split, attempt: Attempt) -> dict[str, int]:
+    n_tested = len(attempt.trial.rows)
+    some = attempt.learned.tailored.head.notes.get("rows", len(parts.train))  # auto's probe may take a part of many
+    n_train = n_tested if parts.folds is not None else int(some)
+    return {"train": n_train, "validation": len(parts.validation), "test": n_tested}

@@ -21,6 +21,7 @@ class Clock:
         try:
             yield
         finally:
+            self._stages.pop(stage, None)  # of one that is entered again the last time counts, and its place
             self._stages[stage] = time.perf_counter() - start
 
     def seconds(self) -> dict[str, float]:

@@ -73,6 +73,8 @@ def learning_curve(
     more_labels: metric; rows, twice as many as there are; gain with its interval, above 0 where it is for the better;
     expected, the metric then; where no gain can be told, gain is None and `reason` says why. Takes as many parts as
     fit into the seconds; none give no points."""
+    if seconds <= 0:
+        return (), {}
     deadline = monotonic() + _LEARNING * seconds
     held = parts.test if parts.folds is None else np.flatnonzero(parts.folds == 0)
     exam = _exam(lesson, task, held, parts)

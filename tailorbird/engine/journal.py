@@ -4,15 +4,12 @@ docs/resume.md tells what lies where."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import platform
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load
 
-from tailorbird.engine.choose import processor
+from tailorbird.engine.environment import environment
 from tailorbird.errors import BadOutput
 from tailorbird.progress import tell
 from tailorbird.store import files
-from tailorbird.store.artifact import is_artifact, told_digest
+from tailorbird.store.artifact import MANIFEST, is_artifact, told_digest
 from tailorbird.store.checkpoints import Checkpoint, any_below, newest, write_checkpoint
 from tailorbird.store.lock import held
 from tailorbird.types import JSON
@@ -34,10 +31,6 @@ RUN, LOCK, NOTES, LAPS, WORK, EARLY = "run.json", "lock", "notes", "laps", "work
 _WORTH_KEEPING_S = 5.0  # what took longer to learn is not learned again
 # Options that may be others when a fit goes on. Of the data not the name counts but the content.
 _FREE = ("data", "out", "budget", "force", "resume", "checkpoint_every", "threads")
-_COMPUTE = (
-    *("tailorbird", "numpy", "scipy", "scikit-learn", "torch", "transformers", "tokenizers", "peft"),
-    *("openvino", "onnxruntime", "pillow"),
-)
 
 
 class Lap:
@@ -67,7 +60,7 @@ class Lap:
         """Write it. Where that cannot be done it is told once, the one before it stays, and the work goes on."""
         try:
             write_checkpoint(self._folder, checkpoint)
-            self._journal.note("spent", {"seconds": self._journal.spent_s})
+            self._journal.spent()
             self._has_kept = True
         except BadOutput as error:
             if not self._is_refused:
@@ -92,6 +85,11 @@ class Journal:
         return time.monotonic() - self._began
 
     @property
+    def has_early(self) -> bool:
+        """Whether there is an early model, whatever else may lie in its folder."""
+        return (self.early / MANIFEST).is_file()
+
+    @property
     def keep(self) -> Path:
         """A place that outlives an interruption."""
         (self.folder / NOTES).mkdir(exist_ok=True)
@@ -100,6 +98,10 @@ class Journal:
     def lap(self, name: str) -> Lap:
         """One learning. name: says which, for there may be several in one fit."""
         return Lap(self.folder / LAPS / name, self)
+
+    def spent(self) -> None:
+        """Note the seconds of work so far, for a budget counts those of all sittings. Raises BadOutput."""
+        self.note("spent", {"seconds": self.spent_s})
 
     def note(self, name: str, told: Mapping[str, JSON]) -> None:
         """Write it down. Raises BadOutput."""
@@ -151,30 +153,31 @@ def journal(
             problem = f"another process is making {str(out)!r} at this moment"
             raise BadOutput(problem, "wait for it, or choose another --out")
         _prepare(out, folder, {"call": dict(call), "environment": environment(threads)}, resume, force)
+        one = Journal(folder, every_s)
         try:
-            yield Journal(folder, every_s)
+            yield one
         except BaseException:
-            _leave(folder)
+            with suppress(BadOutput):
+                one.spent()
+            _leave(one)
             raise
         _remove(folder)
 
 
-def _leave(folder: Path) -> None:
+def _leave(one: Journal) -> None:
     """What is worth keeping of a fit that was broken off stays."""
-    has_learned, early = any_below(folder / LAPS), folder / EARLY
-    if not (has_learned or is_artifact(early)):
-        return _remove(folder)
-    shutil.rmtree(folder / WORK, ignore_errors=True)
-    if has_learned:
-        tell(f"{str(folder)!r} has what was learned so far: the same command with --resume goes on")
-    if is_artifact(early):
-        tell(f"{str(early)!r} is a model that was there early: move it to where it is to stay, if you want it")
-    return None
+    if not (any_below(one.folder / LAPS) or one.has_early):
+        _remove(one.folder)
+        return
+    shutil.rmtree(one.work, ignore_errors=True)
+    if one.has_early:
+        tell(f"{str(one.early)!r} is a model that was there early: move it away before you begin anew, if you want it")
+    tell(f"{str(one.folder)!r} has what was done so far: the same command with --resume goes on")
 
 
 def _remove(folder: Path) -> None:
     """All of it, and last what says whose it is: a kill may come in between."""
-    for name in (WORK, LAPS, NOTES, EARLY):
+    for name in (WORK, LAPS, EARLY, NOTES):
         shutil.rmtree(folder / name, ignore_errors=True)
     with suppress(OSError):
         (folder / RUN).unlink(missing_ok=True)
@@ -215,7 +218,8 @@ def _prepare(out: Path, folder: Path, now: dict[str, JSON], resume: bool, force:
     else:
         _empty(folder)
         files.write(folder / RUN, files.canonical({"format": FORMAT, "replaces": told_digest(out), **now}))
-    shutil.rmtree(folder / WORK, ignore_errors=True)
+    for path in (folder / WORK, *folder.glob(f".{EARLY}.*.part")):
+        shutil.rmtree(path, ignore_errors=True)
     with files.writing(folder):
         (folder / WORK).mkdir()
 
@@ -262,6 +266,7 @@ def _begun(folder: Path) -> dict[str, JSON] | None:
 
 
 def _empty(folder: Path) -> None:
+    (folder / RUN).unlink(missing_ok=True)  # or what is left after a kill here would be taken for that fit's
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -276,24 +281,3 @@ def _differences(then: Mapping[str, JSON], now: Mapping[str, JSON]) -> list[str]
 
 def _short(value: JSON) -> str:
     return f"{str(value)[:12]}..." if len(str(value)) > 40 else repr(value)
-
-
-def environment(threads: int) -> dict[str, JSON]:
-    """What moves the last digits of what is computed."""
-    versions = {}
-    for name in _COMPUTE:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    told = {"python": platform.python_version(), "processor": processor(), "threads": threads, "code": _code()}
-    return {**versions, **told}
-
-
-def _code() -> str:
-    """A digest of tailorbird's own modules."""
-    root = Path(__file__).parent.parent
-    whole = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        whole.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return whole.hexdigest()

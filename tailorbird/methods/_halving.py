@@ -36,7 +36,8 @@ class Entrant:
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that was tried. loss: on the rows that were held out; is_short: time was too short to show anything."""
+    """One thing that was tried. loss: on rows that were held out, of numbers as a share of their variance; is_short:
+    time was too short to show anything."""
 
     method: str
     rows: int
@@ -70,7 +71,7 @@ def halve(entrants: Sequence[Entrant], race: Race) -> tuple[str, NDArray[np.floa
     time to show anything is not beaten by one that comes after it in the list."""
     left, trail = _started(entrants, race.seconds), list[Entry]()
     n_rounds = max(1, ceil(log2(len(left))))
-    began, losses, short = time.monotonic(), dict[str, NDArray[np.float64] | str](), set[str]()
+    began, losses = time.monotonic(), dict[str, NDArray[np.float64] | str]()
     for number in range(n_rounds):
         part = race.round(number, n_rounds)
         for i, entrant in enumerate(left):
@@ -78,13 +79,16 @@ def halve(entrants: Sequence[Entrant], race: Race) -> tuple[str, NDArray[np.floa
             given = replace(part, deadline=_deadline(over_s, left[i:]))
             losses[entrant.name], one = _tried(entrant, given, race.held)
             trail.append(replace(one, round=number + 1))
-            (short.add if one.is_short else short.discard)(entrant.name)
-        ranked = _ranked(left, losses)
-        best = ranked[0].name
+        short = {one.method for one in trail if one.round == number + 1 and one.is_short}
+        ranked = _ranked(left, losses, short)
         untold = [one for one in left[: left.index(ranked[0])] if one.name in short]
-        n_left = 1 if number == n_rounds - 1 else ceil(len(left) / 2)
-        left = [one for one in left if one in [*untold, *ranked][:n_left]]
-    return left[0].name, losses[best], trail
+        is_last = number == n_rounds - 1
+        n_left = 1 if is_last else ceil(len(left) / 2)
+        if not is_last:  # the best one goes on whatever the others may still show
+            untold = untold[: n_left - 1]
+        chosen = [*untold, *(one for one in ranked if one not in untold)][:n_left]
+        left = [one for one in left if one in chosen]
+    return left[0].name, losses[ranked[0].name], trail
 
 
 def tuned(method: Method, name: str, lesson: Lesson) -> tuple[Tailored | str, Entry]:
@@ -111,8 +115,9 @@ def helps(
     train, held = np.sort(rows[0]), rows[1]
     part = replace(lesson, train=train, validation=np.zeros(0, np.int64))
     began = time.monotonic()
-    without = _losses(probe.tailor(part), part, held)
-    first = replace(entry("probe:last", part, began), loss=float(without.mean()))
+    probed = probe.tailor(part)
+    without = _losses(probed, part, held)
+    first = replace(entry("probe:last", part, began), loss=_mean(without, probed))
     reason = None if _is_lower(losses, without) else "a trial on some rows did not lower the loss"
     return reason, [first, *trail]
 
@@ -148,18 +153,19 @@ def _tried(entrant: Entrant, part: Lesson, held: NDArray[np.int64]) -> tuple[NDA
     losses, notes = _losses(found, part, held), found.head.notes
     give_back()  # or what each trial leaves behind adds up
     is_short = notes.get("steps", inf) < min(_LEAST_STEPS, notes.get("steps_planned", 0))
-    return losses, replace(one, loss=float(losses.mean()), is_short=is_short)
+    return losses, replace(one, loss=_mean(losses, found), is_short=is_short)
 
 
-def _ranked(left: Sequence[Entrant], losses: dict[str, NDArray[np.float64] | str]) -> list[Entrant]:
-    """Those that could learn: of what cannot be told from the best the cheapest first, then by their losses. Where
-    nobody could, the first one."""
+def _ranked(left: Sequence[Entrant], losses: dict[str, NDArray[np.float64] | str], short: set[str]) -> list[Entrant]:
+    """Those that could learn: of what cannot be told from the best the cheapest first that had time enough, then by
+    their losses. Where nobody could, the first one."""
     able = [(one, found) for one in left if not isinstance(found := losses[one.name], str)]
     if not able:
         return list(left[:1])
     by_loss = sorted(able, key=lambda pair: float(pair[1].mean()))
     best = by_loss[0][1]
-    level = sorted((p for p in by_loss if not _is_lower(best, p[1])), key=lambda pair: pair[0].seconds)
+    able = [(one, found) for one, found in by_loss if not _is_lower(best, found)]
+    level = sorted(able, key=lambda pair: (pair[0].name in short, pair[0].seconds))
     return [one for one, _ in [*level, *(p for p in by_loss if _is_lower(best, p[1]))]]
 
 
@@ -167,6 +173,16 @@ def _is_lower(these: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
     """Whether losses are lower than others of the same rows by more than chance alone would often make them."""
     gain = others - these
     return bool(gain.mean() > _HELPS * gain.std() / sqrt(len(gain)))
+
+
+def loss_of(tailored: Tailored, lesson: Lesson, rows: NDArray[np.int64]) -> float | None:
+    """The loss of a head on rows of the lesson; None where there are none."""
+    return _mean(_losses(tailored, lesson, rows), tailored) if len(rows) else None
+
+
+def _mean(losses: NDArray[np.float64], tailored: Tailored) -> float:
+    """The unit of all that is listed: what a method tells of its own looks is in it too."""
+    return float(losses.mean()) / tailored.head.scale**2
 
 
 def _losses(tailored: Tailored, lesson: Lesson, rows: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -16,8 +16,8 @@ from tailorbird.engine.memory import is_out_of_memory
 from tailorbird.errors import BadSpelling, MissingExtra
 from tailorbird.kinds import Method
 from tailorbird.lesson import Lesson, Tailored
-from tailorbird.methods._halving import Entrant, Entry, Race, entry, halve, helps, tuned
-from tailorbird.methods._settings import search
+from tailorbird.methods._halving import Entrant, Entry, Race, entry, halve, helps, loss_of, tuned
+from tailorbird.methods._settings import held_out_loss, search
 from tailorbird.plug import needs, parse
 from tailorbird.progress import tell
 from tailorbird.types import JSON
@@ -55,15 +55,14 @@ class Auto(Method):
     rows: Annotated[int, Field(ge=_LEAST_ROWS)] = 4000
 
     def early(self, lesson: Lesson) -> tuple[Method, Lesson] | None:
-        is_worth = _left(lesson) >= _RACE_SECONDS and _reason_against(lesson) is None
-        return (_method("probe"), _affordable(lesson)) if is_worth else None
+        return None if _reason_against(lesson) else (_method("probe"), _affordable(lesson))
 
     def tailor(self, lesson: Lesson) -> Tailored:
         began, part = time.monotonic(), _affordable(lesson)
-        probed = lesson.early or _method("probe").tailor(part)
-        trail = [entry("probe", part, began)]
-        if lesson.early is not None:
-            trail = [replace(trail[0], seconds=lesson.early.head.notes["seconds"])]
+        probed = _method("probe").tailor(part) if lesson.early is None else lesson.early
+        first = entry("probe", part, began)
+        seconds = first.seconds if lesson.early is None else probed.head.notes["seconds"]
+        trail = [replace(first, seconds=seconds, loss=loss_of(probed, lesson, lesson.validation))]
         reason = _reason_against(lesson)
         if reason is None:
             winner, reason, tried = self._once(lesson)
@@ -72,11 +71,14 @@ class Auto(Method):
             why = _why(winner, trail)
             tell(f"method auto: {winner}, for {why}")
             found, last = tuned(_method(winner), winner, lesson)
-            trail.append(last)
-            if not isinstance(found, str):
-                found, others = search(found, winner, lesson, last.seconds)
-                return _noted(found, [*trail, *others], f"{winner}, for {why}")
-            reason = found
+            if isinstance(found, str):
+                reason, trail = found, [*trail, last]
+            else:
+                trail.append(replace(last, loss=held_out_loss(found)))
+                if _is_better(found, trail[0].loss):
+                    found, others = search(found, winner, lesson, last.seconds)
+                    return _noted(found, [*trail, *others], f"{winner}, for {why}")
+                reason = f"{winner} did not lower its loss when it had learned from all rows"
         tell(f"method auto: probe, for {reason}")
         return _noted(probed, trail, reason)
 
@@ -138,9 +140,18 @@ def _affordable(lesson: Lesson) -> Lesson:
 
 def _why(winner: str, trail: list[Entry]) -> str:
     """What speaks for who won."""
-    if next(one for one in reversed(trail) if one.method == winner).is_short:
+    own = next(one for one in reversed(trail) if one.method == winner)
+    others = [one.loss for one in trail if one.round == own.round and one.method != winner and one.loss is not None]
+    if own.is_short and own.loss is not None and min(others, default=inf) < own.loss:
         return "its own trial was too short to tell, and another way's lowered the loss"
     return "a trial on some rows lowered the loss"
+
+
+def _is_better(found: Tailored, loss: float | None) -> bool:
+    """Whether a body that learned has a lower loss on the validation part than this, the probe's: where time was short
+    it may have learned next to nothing."""
+    its = held_out_loss(found)
+    return its is None or loss is None or found.head.notes.get("held_out") != "validation" or its < loss
 
 
 def _name(lesson: Lesson) -> str:

@@ -190,6 +190,7 @@ def _cut(lesson: Lesson, held: HeldOut, chosen: _Try, t: float) -> float:
 def _notes(lesson: Lesson, held: HeldOut, search: _Search, tries: list[_Try], chosen: _Try) -> Mapping[str, JSON]:
     return {
         "held_out": held.name,
+        "rows": len(lesson.train),
         "loss": SOLVERS[lesson.link].loss_name,
         "candidates": [{"depths": list(one.depths), "losses": [list(pair) for pair in one.losses]} for one in tries],
         "strength": chosen.best.strength,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from tailorbird.measure.names import higher_is_better, title
 from tailorbird.paper.words import number, plain, show_interval
@@ -131,8 +132,10 @@ def _line(name: str, columns: Sequence[Metrics]) -> Line:
 
 
 def tried(report: Report) -> tuple[str, tuple[tuple[str, ...], ...]]:
-    """What method auto tried: why it chose as it did, and for each way its round, rows, seconds and loss."""
+    """Why method auto chose as it did; and what it tried, the best first: way, round, rows, seconds and loss."""
     told = (report.notes.get("head") or {}).get("auto") or {}
+    ways = [*report.notes.get("bodies", ()), *told.get("tried", ())]
+    ways.sort(key=lambda one: inf if one.get("loss") is None else one["loss"])
     lines = tuple(
         (
             str(one["method"]),
@@ -141,6 +144,6 @@ def tried(report: Report) -> tuple[str, tuple[tuple[str, ...], ...]]:
             f"{one['seconds']:.1f}",
             "" if one.get("loss") is None else f"{one['loss']:.3f}{_TOO_SHORT if one.get('is_short') else ''}",
         )
-        for one in (*report.notes.get("bodies", ()), *told.get("tried", ()))
+        for one in ways
     )
     return str(told.get("reason", "")), lines

@@ -10,7 +10,7 @@ import pytest
 
 import tailorbird as tb
 from tailorbird.engine import choose, fitting, material, opening
-from tailorbird.errors import BadBody, BadSpelling
+from tailorbird.errors import BadBody, BadOutput, BadSpelling
 from tailorbird.methods import _settings, auto
 from tailorbird.types import BodyFolder
 
@@ -110,8 +110,28 @@ def test_an_early_model_is_there_before_the_race(
     assert p.predict("warm, and kind")[0].label in {"pos", "neg"}
     assert p.report is not None and p.report.model == str(early) and p.report.rows["test"] > 0
     assert p.report.verdict.sentence in told and any("there early" in line for line in told)
-    tb.fit(rows, **order, resume=True)
+    assert p.report.method == "probe" and "evaluate" in p.report.seconds
+    del told[:]
+    report = tb.fit(rows, **order, resume=True).report
+    assert report is not None and not [line for line in told if "an early model" in line]
+    tried = report.notes["head"]["auto"]["tried"]
+    assert n < 500 or [one["loss"] for one in tried if one["loss"] is None or not -1e-9 < one["loss"] < 1] == []
     assert tb.verify(tmp_path / "model").ok and not early.parent.exists()
+
+
+def test_a_full_disk_costs_the_early_model_and_no_more(
+    tmp_path: Path, told: list[str], moods: Callable[[Path, int], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = fitting.write_artifact
+
+    def full(sealing: Any, out: Path, **how: Any) -> Any:
+        if out.name == "early":
+            raise BadOutput("the disk is full", "make room")
+        return written(sealing, out, **how)
+
+    monkeypatch.setattr(fitting, "write_artifact", full)
+    tb.fit(moods(tmp_path / "rows.csv", 600), out=tmp_path / "model", target="mood", model="toy:text", threads=1)
+    assert "no early model: the disk is full" in told and tb.verify(tmp_path / "model").ok
 
 
 def _interrupted(*given: object) -> None:

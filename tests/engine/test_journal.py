@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tailorbird.engine import environment
 from tailorbird.engine import journal as module
 from tailorbird.engine.journal import Journal, journal, part_of
 from tailorbird.errors import BadOutput
@@ -137,7 +138,7 @@ def test_another_machine_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             told.append(message)
 
     left(out)
-    monkeypatch.setattr(module, "processor", lambda: "another processor")
+    monkeypatch.setattr(environment, "processor", lambda: "another processor")
     with listening(Listener()), opened(out, resume=True, threads=1):  # type: ignore[arg-type]
         pass
     assert "processor was" in told[0] and "threads was 2 and is 1" in told[0]
@@ -230,6 +231,31 @@ def test_of_two_processes_one_wins_and_a_dead_ones_place_is_taken(tmp_path: Path
     with opened(out):
         pass
     assert not part_of(out).exists()
+
+
+def test_an_early_model_outlives_an_interruption_and_no_more(tmp_path: Path, told: list[str]) -> None:
+    out = tmp_path / "m"
+    with pytest.raises(KeyboardInterrupt), opened(out) as notes:
+        model(notes.early)
+        write(notes.early / "answers.csv", b"a user's own")
+        (notes.folder / ".early.0123abcd.part").mkdir()  # killed while it was replaced
+        raise KeyboardInterrupt
+    early = part_of(out) / "early"
+    assert (early / "answers.csv").is_file() and any(str(early) in line for line in told)
+    assert (part_of(out) / "notes" / "spent.json").is_file()
+    with opened(out, resume=True) as notes:
+        assert notes.has_early and not notes.has_learned and notes.spent_s > 0
+        assert not list(notes.folder.glob(".early.*"))
+    assert not part_of(out).exists()
+
+
+def test_a_new_fit_takes_no_early_model_of_another(tmp_path: Path) -> None:
+    out = tmp_path / "m"
+    with pytest.raises(KeyboardInterrupt), opened(out) as notes:
+        model(notes.early)
+        raise KeyboardInterrupt
+    with opened(out) as notes:
+        assert not notes.has_early
 
 
 def test_the_last_two_checkpoints_stay(tmp_path: Path) -> None:

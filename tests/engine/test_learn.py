@@ -47,6 +47,15 @@ def test_the_head_of_each_fold_and_the_kept_one_leave_out_whole_clusters() -> No
     assert sorted(trial.rows) == list(range(120)) and trial.model.scores.shape == (120, 2)
 
 
+def test_only_the_kept_model_begins_with_what_was_there_early() -> None:
+    """It has seen the rows of every fold."""
+    lesson, split, evidence = made("softmax")
+    method = Watched(strengths=1)
+    early = Probe(strengths=1).tailor(lesson)
+    learn_and_try(method, {}, replace(lesson, early=early), evidence, split, never)
+    assert [seen.early for seen in method.__dict__["lessons"]] == [None] * 5 + [early]
+
+
 def test_each_fold_gets_an_equal_share_of_the_time_that_is_left() -> None:
     lesson, split, evidence = made("softmax")
     method, now = Watched(strengths=1), time.monotonic()

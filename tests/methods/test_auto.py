@@ -120,6 +120,31 @@ def test_of_what_cannot_be_told_apart_the_cheapest_goes_on(tmp_path: Path, four:
     assert raced(auto.Auto().tailor(made(tmp_path)))[-1] == ("c", None, 300)
 
 
+class Judged(Fixed):
+    """A method that tells how it did on the validation part, at each of its looks."""
+
+    losses: tuple[float, ...]
+    steps: int = 300
+
+    def tailor(self, lesson: Lesson) -> Tailored:
+        tailored = super().tailor(lesson)
+        looked = [[i, loss] for i, loss in enumerate(self.losses)]
+        told = {"held_out": "validation", "held_out_losses": looked, "steps": self.steps, "steps_planned": 300}
+        return replace(tailored, head=replace(tailored.head, notes=told))
+
+
+@pytest.mark.parametrize(("losses", "kept"), [((0.9, 0.8), 0.5), ((0.9, 0.1), 3.0)])
+def test_a_body_that_learned_next_to_nothing_of_all_rows_leaves_the_probe(
+    losses: tuple[float, ...], kept: float, tmp_path: Path, rivals: dict[str, Fixed]
+) -> None:
+    rivals["finetune"] = Judged(sharpness=3.0, losses=losses)
+    tailored = auto.Auto().tailor(made(tmp_path))
+    assert tailored.head.weight[0, 1] == kept
+    told = tailored.head.notes["auto"]
+    assert ("all rows" in told["reason"]) == (kept == 0.5)
+    assert 0.1 < told["tried"][0]["loss"] < 0.8 and told["tried"][-1]["loss"] == min(losses)
+
+
 class Hurried(Fixed):
     """A method that shows nothing in its first learnings, for the clock lets it take few steps only."""
 
@@ -147,6 +172,40 @@ def test_who_had_no_time_to_show_anything_is_not_beaten_by_a_later_one(
     told = tailored.head.notes["auto"]
     assert ("too short to tell" in told["reason"]) == (winner == "finetune")
     assert [one["method"] for one in told["tried"] if one["is_short"]] == ["finetune"] * (after if steps == 10 else 0)
+
+
+def test_the_only_way_that_has_shown_anything_stays_in_the_race(tmp_path: Path, four: dict[str, Fixed]) -> None:
+    """Two ways before it had no time in either round: the first of them wins, for what the third one showed."""
+    for name in ("finetune", "a"):
+        four[name] = Hurried(sharpness=1.0, seconds=10.0, steps=10, after=9)
+    tailored = auto.Auto(rows=200).tailor(made(tmp_path))
+    assert raced(tailored)[6:] == [("finetune", 2, 200), ("b", 2, 200), ("finetune", None, 300)]
+    assert "too short to tell" in tailored.head.notes["auto"]["reason"]
+
+
+def test_a_way_that_was_alone_and_hurried_is_no_other_ways_merit(tmp_path: Path, rivals: dict[str, Fixed]) -> None:
+    rivals["finetune"] = Judged(sharpness=3.0, losses=(0.9, 0.1), steps=10)
+    told = auto.Auto().tailor(made(tmp_path)).head.notes["auto"]
+    assert told["reason"] == "finetune, for a trial on some rows lowered the loss"
+    assert [one["is_short"] for one in told["tried"] if one["round"]] == [True]
+
+
+def test_what_was_there_early_is_not_learned_again(tmp_path: Path, rivals: dict[str, Fixed]) -> None:
+    lesson = made(tmp_path)
+    early = Fixed(sharpness=0.4).tailor(lesson)
+    early = replace(early, head=replace(early.head, notes={"seconds": 7.5}))
+    rivals["finetune"] = Fixed(sharpness=0.1)
+    tailored = auto.Auto().tailor(replace(lesson, early=early))
+    assert tailored.head.weight[0, 1] == np.float32(0.4) and tailored.head.notes["auto"]["tried"][0]["seconds"] == 7.5
+    assert "lessons" not in rivals["probe"].__dict__
+
+
+def test_there_is_an_early_model_where_the_body_may_learn(tmp_path: Path, rivals: dict[str, Fixed]) -> None:
+    lesson = made(tmp_path)
+    found = auto.Auto().early(lesson)
+    assert found == (rivals["probe"], lesson)
+    for without in (replace(lesson, workshop=None), replace(lesson, deadline=time.monotonic() + 1)):
+        assert auto.Auto().early(without) is None
 
 
 def test_what_takes_longer_than_there_is_time_for_is_not_let_in(tmp_path: Path, four: dict[str, Fixed]) -> None:

@@ -221,4 +221,5 @@ def test_what_auto_tried_is_a_table_and_nothing_where_it_tried_nothing(labels: R
     assert "What was tried" in shown and "Chosen: lora: it helped." in shown
     for line in ("frozen wheel:x 1 200 2.0 0.500", "probe 900 1.2", "lora<b> 2 400 30.0 0.346"):
         assert line in shown
+    assert shown.index("lora<b> 2") < shown.index("frozen wheel:x 1") < shown.index("probe 900"), "the best first"
     assert "What was tried" not in words(render(labels))
