@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -151,11 +151,10 @@ def _chosen(where: _Place, able: Runtimes, values: Sequence[Value], remember: bo
 def reopen(body: BodyFolder, modality: Modality, runtime: str, *, threads: int = 0, device: Device = "auto") -> Choice:
     """The body in the runtime that was chosen before, or in another if that is not installed or has no graph here.
     Measures and exports nothing. Raises MissingExtra if no runtime can open the body."""
-    installed = _installed()
-    where = _Place(body, modality, cores(threads), device if device == "auto" else _device(device, installed))
+    where = _Place(body, modality, cores(threads), _device(device, _installed()) if device == "cuda" else device)
     has_graph = graphs.find(body, modality) is not None
-    for name in sorted(installed, key=lambda name: (name != runtime, name == REFERENCE, name)):
-        plug = installed[name]
+    order = sorted(names("runtime"), key=lambda name: (name != runtime, name == REFERENCE, name))
+    for name, plug in _each_installed(order):  # one at a time: to import torch takes longer than to answer
         if (has_graph or plug.needs == "module") and (device == "auto" or device in plug.devices):
             if name != runtime:
                 tell(f"{runtime} cannot run the body here, so {name} does; their features agree")
@@ -164,7 +163,7 @@ def reopen(body: BodyFolder, modality: Modality, runtime: str, *, threads: int =
 
 
 def _installed() -> Runtimes:
-    return dict(_each_installed())
+    return dict(_each_installed(names("runtime")))
 
 
 def _halved(runtimes: Runtimes, device: Device) -> Runtimes:
@@ -173,8 +172,8 @@ def _halved(runtimes: Runtimes, device: Device) -> Runtimes:
     return {plug.spelling(): plug for plug in found}
 
 
-def _each_installed() -> Iterator[tuple[str, Runtime]]:
-    for name in names("runtime"):
+def _each_installed(order: Iterable[str]) -> Iterator[tuple[str, Runtime]]:
+    for name in order:
         try:
             yield name, _runtime(name)
         except MissingExtra:

@@ -49,12 +49,13 @@ def test_a_signal_is_answered_with_a_checkpoint_within_five_seconds(
     _until(lambda: any((tmp_path / "model.part").glob("laps/*/step-*/manifest.json")))
     before = _newest(tmp_path)
     time.sleep(0.5)  # of many steps, and the next checkpoint is not due yet
-    began = time.monotonic()
+    began = time.time()
     process.send_signal(number)
-    _, told = process.communicate(timeout=30)
-    assert time.monotonic() - began < 5
+    _, told = process.communicate(timeout=60)
     assert process.returncode == 130 and "the same command with --resume goes on" in told, told
     assert _newest(tmp_path) > before and not (tmp_path / "model").exists()
+    kept = next((tmp_path / "model.part").glob(f"laps/*/step-{_newest(tmp_path):09}/manifest.json"))
+    assert kept.stat().st_mtime - began < 5, "the process itself may take longer to end on a busy machine"
     done = run_cli(
         "fit", *options[:-1], "finetune:epochs=99", "--threads", "1", "--out", "model", "--resume", check=False
     )

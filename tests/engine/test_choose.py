@@ -301,6 +301,22 @@ def test_a_choice_tells_where_it_runs(body: BodyFolder, monkeypatch: pytest.Monk
     assert reopen(body, MODALITY, "onnx", threads=1).device == "cpu"
 
 
+def test_reopening_loads_the_runtime_that_answers_and_no_other(
+    body: BodyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To import torch takes longer than to answer."""
+    asked, load = list[str](), module._runtime
+
+    def seen(name: str) -> Runtime:
+        asked.append(name)
+        return load(name)
+
+    monkeypatch.setattr(module, "_runtime", seen)
+    reopen(body, MODALITY, "openvino", threads=1)
+    reopen(body, MODALITY, "openvino", threads=1, device="cpu")
+    assert asked == ["openvino", "openvino"]
+
+
 def test_reopening_without_a_graph_uses_torch_and_exports_nothing(bare: BodyFolder) -> None:
     opened = reopen(bare, MODALITY, "openvino")
     assert opened.runtime == "torch" and type(opened.encoder).__name__ == "TorchEncoder"
