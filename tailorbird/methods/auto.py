@@ -114,7 +114,10 @@ class Auto(Method):
         winner, tailored, trail = halve(entrants, Race(lesson, train, held, seconds))
         if isinstance(tailored, str):
             return winner, tailored, trail
-        return winner, *helps(_method("probe:last"), tailored, lesson, (train, held), trail)
+        reason, trail = helps(_method("probe:last"), tailored, lesson, (train, held), trail)
+        # Where nobody had time to show anything, that is no reason to leave the rest of the time unused: in the end the
+        # body's loss is compared with the probe's all the same.
+        return winner, None if _is_untold(trail, winner) else reason, trail
 
 
 def _affordable(lesson: Lesson) -> Lesson:
@@ -140,11 +143,19 @@ def _affordable(lesson: Lesson) -> Lesson:
 
 def _why(winner: str, trail: list[Entry]) -> str:
     """What speaks for who won."""
+    if _is_untold(trail, winner):
+        return "no trial had time enough to tell"
     own = next(one for one in reversed(trail) if one.method == winner)
     others = [one.loss for one in trail if one.round == own.round and one.method != winner and one.loss is not None]
     if own.is_short and own.loss is not None and min(others, default=inf) < own.loss:
         return "its own trial was too short to tell, and another way's lowered the loss"
     return "a trial on some rows lowered the loss"
+
+
+def _is_untold(trail: list[Entry], winner: str) -> bool:
+    """Whether nobody in the winner's last round had time to show anything."""
+    number = next(one.round for one in reversed(trail) if one.method == winner)
+    return all(one.is_short for one in trail if one.round == number)
 
 
 def _is_better(found: Tailored, loss: float | None) -> bool:

@@ -186,8 +186,18 @@ def test_the_only_way_that_has_shown_anything_stays_in_the_race(tmp_path: Path, 
 def test_a_way_that_was_alone_and_hurried_is_no_other_ways_merit(tmp_path: Path, rivals: dict[str, Fixed]) -> None:
     rivals["finetune"] = Judged(sharpness=3.0, losses=(0.9, 0.1), steps=10)
     told = auto.Auto().tailor(made(tmp_path)).head.notes["auto"]
-    assert told["reason"] == "finetune, for a trial on some rows lowered the loss"
+    assert told["reason"] == "finetune, for no trial had time enough to tell"
     assert [one["is_short"] for one in told["tried"] if one["round"]] == [True]
+
+
+@pytest.mark.parametrize(("losses", "kept"), [((0.9, 0.8), 0.5), ((0.9, 0.1), 0.4)])
+def test_where_no_trial_had_time_to_tell_the_rest_of_the_time_is_used(
+    losses: tuple[float, ...], kept: float, tmp_path: Path, rivals: dict[str, Fixed]
+) -> None:
+    """The trial is worse than a probe; what all rows make of it is compared in the end."""
+    rivals["finetune"] = Judged(sharpness=0.4, losses=losses, steps=10)
+    tailored = auto.Auto().tailor(made(tmp_path))
+    assert tailored.head.weight[0, 1] == np.float32(kept)
 
 
 def test_what_was_there_early_is_not_learned_again(tmp_path: Path, rivals: dict[str, Fixed]) -> None:
