@@ -20,13 +20,16 @@ from tailorbird.types import JSON, Finding, Report, Story
 
 @dataclass(frozen=True)
 class Ground:
-    """What a fit stands on before it learns. bodies: those that were compared, and how they did."""
+    """What a fit stands on before it learns. bodies: those that were compared, and how they did; budget_s: None where
+    there is none."""
 
     order: Order
     shop: Shop
     material: Material
     findings: tuple[Finding, ...]
     bodies: list[dict[str, JSON]]
+    threads: int
+    budget_s: float | None
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,9 @@ class Attempt:
 
 
 def report_of(
-    ground: Ground, attempt: Attempt, out: Path, judged: Judgement, story: Story, told: Mapping[str, JSON]
+    ground: Ground, attempt: Attempt, out: Path, judged: Judgement, story: Story, seconds: Mapping[str, float]
 ) -> Report:
-    """The report of a model that goes to `out`. told: notes of the fit itself; its seconds are those of the report."""
+    """The report of a model that goes to `out`. seconds: of each stage."""
     shop, trial = ground.shop, attempt.trial
     head = attempt.learned.tailored.head
     return Report(
@@ -58,15 +61,15 @@ def report_of(
         verdict=judged.verdict,
         confusion=judged.confusion,
         per_class=judged.per_class,
-        seconds=told["seconds"],
+        seconds=seconds,
         findings=ground.findings,
         runtime=attempt.choice.runtime,
         notes={
             "out_of_fold": shop.parts.folds is not None,
             "head": dict(head.notes),
             "runtime": attempt.choice.notes(),
-            "threads": told["threads"],
-            "budget_s": told["budget_s"],
+            "threads": ground.threads,
+            "budget_s": ground.budget_s,
             **({"bodies": ground.bodies} if ground.bodies else {}),
             "titles": {name: rival.title for name, rival in trial.rivals.items()},
         },

@@ -102,7 +102,8 @@ class _Fit:
                 planned=partial(self.journal.array, "features"),
             )  # fmt: skip
         with clock.at("check"):
-            ground = Ground(order, shop, material, self._findings(shop, material), bodies)
+            findings = self._findings(shop, material)
+        ground = Ground(order, shop, material, findings, bodies, self.threads, self.limit.seconds)
         lesson = self._early(ground, self._lesson(shop, material))
         give_back()  # what encoded the rows was let go, and learning takes much
         with clock.at("fit"):
@@ -188,7 +189,7 @@ class _Fit:
             sealing = replace(self._sealing(ground, part, attempt, journal.early, 0.0), embed=False)
             try:
                 write_artifact(sealing, journal.early, replace=True, replay=False)
-                journal.spent()
+                journal.note_spent()
                 tell(f"there is an early model, {str(journal.early)!r}, until this one is done")
                 tell(sealing.report.verdict.sentence)
             except BadOutput as error:  # a full disk is no reason to learn nothing
@@ -218,12 +219,11 @@ class _Fit:
             together, y = shop.parts.clusters[trial.rows], shop.y[trial.rows]
             judged = judge(shop.task, shop.labels, y, trial.model, trial.rivals, together, order.seed)
             story, thumbs = self._story(ground, lesson, trial, curve_s)
-        told = {"seconds": self._seconds(), "threads": self.threads, "budget_s": self.limit.seconds}
-        report = report_of(ground, attempt, out, judged, story, told)
+        report = report_of(ground, attempt, out, judged, story, self._seconds())
         p = predictor_of(ground, attempt, report, out)
         golden = golden_values(values, trial.rows, order.seed)
         call = {**order.plain(), "method": attempt.method}
-        return Sealing(p, report, call, golden, order.embed or tailored.body is not None, thumbs)
+        return Sealing(p, call, golden, order.embed or tailored.body is not None, thumbs)
 
     def _spare_s(self, shop: Shop, material: Material) -> float:
         """Seconds to keep for what comes after learning: the tuned body's export and its test rows, and the sealing."""

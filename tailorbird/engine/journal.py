@@ -60,7 +60,7 @@ class Lap:
         """Write it. Where that cannot be done it is told once, the one before it stays, and the work goes on."""
         try:
             write_checkpoint(self._folder, checkpoint)
-            self._journal.spent()
+            self._journal.note_spent()
             self._has_kept = True
         except BadOutput as error:
             if not self._is_refused:
@@ -99,7 +99,7 @@ class Journal:
         """One learning. name: says which, for there may be several in one fit."""
         return Lap(self.folder / LAPS / name, self)
 
-    def spent(self) -> None:
+    def note_spent(self) -> None:
         """Note the seconds of work so far, for a budget counts those of all sittings. Raises BadOutput."""
         self.note("spent", {"seconds": self.spent_s})
 
@@ -158,7 +158,7 @@ def journal(
             yield one
         except BaseException:
             with suppress(BadOutput):
-                one.spent()
+                one.note_spent()
             _leave(one)
             raise
         _remove(folder)

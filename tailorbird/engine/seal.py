@@ -38,14 +38,18 @@ GOLDEN_LIMIT_BYTES = 200_000  # of one golden example: an artifact is no place f
 
 @dataclass(frozen=True)
 class Sealing:
-    """What goes into a model folder beside the predictor itself."""
+    """What goes into a model folder: the predictor with its report, and what lies beside it."""
 
     predictor: Predictor
-    report: Report
     call: Mapping[str, JSON]  # the exact call of fit
     golden: tuple[Value, ...]  # values to choose the golden examples from
     embed: bool
     thumbs: Mapping[str, bytes]  # the pictures that the report shows, small, by the names of their files
+
+    @property
+    def report(self) -> Report:
+        assert self.predictor.report is not None, "fit measures what it seals"
+        return self.predictor.report
 
 
 def check_place(out: Path, force: bool) -> None:

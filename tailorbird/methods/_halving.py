@@ -162,11 +162,15 @@ def _ranked(left: Sequence[Entrant], losses: dict[str, NDArray[np.float64] | str
     able = [(one, found) for one in left if not isinstance(found := losses[one.name], str)]
     if not able:
         return list(left[:1])
-    by_loss = sorted(able, key=lambda pair: float(pair[1].mean()))
-    best = by_loss[0][1]
-    able = [(one, found) for one, found in by_loss if not _is_lower(best, found)]
-    level = sorted(able, key=lambda pair: (pair[0].name in short, pair[0].seconds))
-    return [one for one, _ in [*level, *(p for p in by_loss if _is_lower(best, p[1]))]]
+    best = min((found for _, found in able), key=lambda found: float(found.mean()))
+
+    def place(pair: tuple[Entrant, NDArray[np.float64]]) -> tuple[bool, float, float]:
+        one, found = pair
+        if _is_lower(best, found):
+            return True, float(found.mean()), one.seconds
+        return False, float(one.name in short), one.seconds
+
+    return [one for one, _ in sorted(able, key=place)]
 
 
 def _is_lower(these: NDArray[np.float64], others: NDArray[np.float64]) -> bool:

@@ -82,6 +82,7 @@ def read(source: Path) -> dict[str, Tensor]:
     import torch
 
     check_container(source)
+    # A .pth can be read in no other way. weights_only builds tensors and calls nothing else that the pickle names.
     return check_tensors(torch.load(source, map_location="cpu", weights_only=True))
 
 
